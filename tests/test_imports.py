@@ -77,6 +77,8 @@ _HINT_PARTS = (
     "core_schemas",
     "json_objects",
     "reading",
+    "schema_checks",
+    "schema_compiler",
     "schemas",
     "struct_fields",
     "struct_schemas",

@@ -14,10 +14,13 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
-__all__ = ["ALIASES", "CHECKS", "ExtendedGenerator"]
+__all__ = ["ALIASES", "CHECKS", "ExtendedGenerator", "has_unknown_forms"]
 
 CHECKS = "x-checks"
 ALIASES = "x-aliases"
+
+# The keys of a core schema under which there are values of the user's, and neither schemas nor serializers.
+_VALUES = frozenset({"metadata", "config", "cls", "default", "expected", "members", "ref"})
 
 _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 _OWN_PACKAGES = frozenset({"flaskJSONRPCServer", "pydantic", "pydantic_core"})
@@ -145,3 +148,18 @@ def aliases_in(alias: Any) -> list[str]:
         return [alias]
     paths = alias if isinstance(alias[0], list) else [alias]
     return [".".join(map(str, path)) for path in paths]
+
+
+def has_unknown_forms(schema: Any) -> bool:
+    """Return whether a core schema has a serializer of the user's that does not say what it returns.
+
+    The JSON Schema then describes the value before it was written.
+    """
+    if isinstance(schema, (list, tuple)):
+        return any(has_unknown_forms(item) for item in schema)
+    if not isinstance(schema, Mapping):
+        return False
+    writer = schema.get("serialization") or {}
+    if "function" in writer and "return_schema" not in writer and any(names_of_function(writer["function"])):
+        return True
+    return any(has_unknown_forms(inner) for key, inner in schema.items() if key not in _VALUES)

@@ -34,7 +34,7 @@ class Tool:
         meta: Further members for clients that know them, a dict of JSON values.
         input_schema: A JSON Schema of the arguments, in the place of that of the hints; calls are still checked by
             the hints.
-        output_schema: A JSON Schema of the result, in the place of that of the hint.
+        output_schema: A JSON Schema of the result, in the place of that of the hint; results are checked by it.
         scopes: What the token of a caller must allow, beside the scopes of the endpoint.
         task: Whether a call is answered with a task, which its client asks about later, if the client takes tasks.
             None: if it runs on another exec backend than ``simple``, and takes more than a second. ``"required"``:

@@ -5,7 +5,7 @@ Source: JSON Schema 2020-12.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .schemas import Mode, Schemas
     from .types import HintedType
 
-__all__ = ["input_schema", "output_schema"]
+__all__ = ["has_known_forms", "input_schema", "output_schema", "types_in"]
 
 _SHARED_AT = "#/$defs/"
 
@@ -74,6 +74,26 @@ def output_schema(contract: Contract) -> dict[str, Any] | None:
         schemas.schema(contract.result, "serialization"), documentation_of(contract.function).returns, []
     )
     return with_shared(without_root_reference(schema, schemas.components), schemas.components)
+
+
+def has_known_forms(contract: Contract) -> bool:
+    """Return whether :func:`output_schema` describes how each result is written, but for ``_fixJSON`` of the user."""
+    if contract.result is None:
+        return False
+    from .schema_extensions import has_unknown_forms
+
+    return not has_unknown_forms(contract.result.adapter.core_schema)
+
+
+def types_in(schema: Mapping[str, Any]) -> Sequence[Any] | None:
+    """Return the types that a schema allows, as it names them; None if it does not say."""
+    named = schema.get("type")
+    if named is None:
+        choices = schema.get("anyOf")
+        choices = choices if isinstance(choices, list) else []
+        types = [choice.get("type") for choice in choices if isinstance(choice, Mapping)]
+        return types if types and len(types) == len(choices) and all(isinstance(one, str) for one in types) else None
+    return named if isinstance(named, list) else [named]
 
 
 def schemas_of_types(types: list[HintedType], mode: Mode) -> Schemas | None:

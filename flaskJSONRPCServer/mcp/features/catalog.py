@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Final
@@ -25,7 +25,8 @@ from ...sansio_jsonrpc import Codec
 from ..content import ToolResult, names_content
 from ..protocol.headers import HeaderParameter, header_parameters
 from .exposure import Exposure
-from .result_types import types_in
+from .result_types import ResultSchema, result_schema_of
+from .views import names_response
 
 __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
@@ -48,8 +49,7 @@ class ToolEntry:
         returns_content: Whether its result may have parts for a model, rather than be a value.
         returns_result: Whether its result may be a ``ToolResult``.
         takes_names: Whether all its parameters can be passed by name.
-        has_output_schema: Whether its result has a schema.
-        result_types: The types that this schema allows, as it names them; None if it does not say.
+        result_schema: Checks its results; None if they have no schema.
         wsgi_path: The path of the method, as WSGI encodes it.
     """
 
@@ -62,13 +62,10 @@ class ToolEntry:
     returns_content: bool
     returns_result: bool
     takes_names: bool
-    has_output_schema: bool = field(init=False)
-    result_types: Sequence[Any] | None = field(init=False)
+    result_schema: ResultSchema | None
     wsgi_path: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "has_output_schema", "outputSchema" in self.definition)
-        object.__setattr__(self, "result_types", types_in(self.definition.get("outputSchema", {})))
         object.__setattr__(self, "wsgi_path", wsgi_encoded(self.route.path))
 
     def definition_in_session(self) -> Mapping[str, Any]:
@@ -158,7 +155,16 @@ class Catalogs:
             why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
             self._log.write(WARNING, f"{route.url} is no tool: {why}")
             return None
+        if entry.contract.result is None:
+            self._warn_of_view(route)
         return entry
+
+    def _warn_of_view(self, route: Route) -> None:
+        """Warn of a tool that returns responses of Flask, once."""
+        if route.url not in self._warned and names_response(route.function):
+            self._warned.add(route.url)
+            why = "it returns a response of Flask, by its hint; return a value, such as a dict"
+            self._log.write(WARNING, f"{route.url} is a tool whose calls will fail: {why}")
 
 
 def entry_of(name: str, route: Route) -> ToolEntry:
@@ -172,17 +178,20 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     if not is_callable_by_name(contract):
         raise RegistrationError("it needs a parameter by position only, and another by name only")
     options = contract.options.tool
-    schema = input_schema(contract)
+    schema = options.input_schema or input_schema(contract)  # as clients see it: by it they send header fields
     try:
         headers = header_parameters(schema)
     except ValueError as exc:
         raise RegistrationError(str(exc)) from exc
     hint = None if contract.result is None else contract.result.hint
     returns_content, returns_result = names_content(hint), names_content(hint, ToolResult)
-    output = None if returns_content else output_schema(contract)
+    output = options.output_schema or (None if returns_content else output_schema(contract))
+    results = result_schema_of(contract, output)
     definition = definition_of(name, contract, options, schema, output)
     takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
-    return ToolEntry(name, route, contract, options, definition, headers, returns_content, returns_result, takes_names)
+    return ToolEntry(
+        name, route, contract, options, definition, headers, returns_content, returns_result, takes_names, results
+    )
 
 
 def definition_of(
@@ -194,8 +203,8 @@ def definition_of(
     members = {
         "title": title,
         "description": description,
-        "inputSchema": options.input_schema or schema,
-        "outputSchema": options.output_schema or output,
+        "inputSchema": schema,
+        "outputSchema": output,
         "annotations": annotations_of(options),
         "icons": [dict(icon) for icon in options.icons],
         "_meta": options.meta,

@@ -1,47 +1,83 @@
-"""Check that the result of a tool has the type that its schema says, at the root: clients check it too.
-
-The rest of a result is checked with ``validateResult``.
-"""
+"""Check that the results of tools are what their schemas say: clients check it too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["ResultTypeError", "refuse_other_type", "types_in"]
+from ...contract.method import Contract
+from ...contract.tool_schemas import has_known_forms, types_in
+
+if TYPE_CHECKING:
+    from ...contract.schema_checks import SchemaCheck
+
+__all__ = ["ResultSchema", "ResultTypeError", "result_schema_of"]
 
 # The first character of a JSON text; any other begins a number (RFC 8259, section 3).
 _KINDS: Final = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
 
 
 class ResultTypeError(TypeError):
-    """The function of a tool has returned another type than its hint or schema says."""
+    """The function of a tool has returned another value than its hint or schema says."""
 
 
-def types_in(schema: Mapping[str, Any]) -> Sequence[Any] | None:
-    """Return the types that a schema allows, as it names them; None if it does not say."""
-    named = schema.get("type")
-    if isinstance(named, str):
-        return (named,)
-    return named if isinstance(named, list) else None
-
-
-def refuse_other_type(allowed: Sequence[Any] | None, value: Any, text: str) -> None:
-    """Check the type of a result.
+class ResultSchema:
+    """Checks the results of one tool.
 
     Args:
-        allowed: The types that its schema allows; None if it does not say.
-        value: The result.
-        text: It as text: a string as it is, anything else as JSON.
-
-    Raises:
-        ResultTypeError: The schema says another type.
+        schema: The schema of the results.
+        check: Checks whole results; None if their types alone are checked.
+        has_own_forms: Returns whether the values may have other forms than the schema says, and are not checked.
     """
-    if allowed is None:
-        return
-    kind = "string" if text is value else kind_of(text)
-    if kind not in allowed and not (kind == "integer" and "number" in allowed):
-        raise ResultTypeError(f"the tool returned a JSON {kind}, and its schema says {' or '.join(map(str, allowed))}")
+
+    __slots__ = ("_check", "_has_own_forms", "_types")
+
+    def __init__(
+        self, schema: Mapping[str, Any], check: SchemaCheck | None, has_own_forms: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._types = types_in(schema)
+        self._check = check
+        self._has_own_forms = has_own_forms
+
+    def refuse_other(self, value: Any, text: str) -> None:
+        """Check a result.
+
+        Args:
+            value: The result.
+            text: It as text: a string as it is, anything else as JSON.
+
+        Raises:
+            ResultTypeError: The schema says another value.
+        """
+        if self._types is not None:
+            kind = "string" if text is value else kind_of(text)
+            if kind not in self._types and not (kind == "integer" and "number" in self._types):
+                wanted = " or ".join(map(str, self._types))
+                raise ResultTypeError(f"the tool returned a JSON {kind}, and its schema says {wanted}")
+        if self._check is not None and not self._has_own_forms():
+            mismatch = self._check.mismatch(value, text)
+            if mismatch is not None:
+                raise ResultTypeError(f"the result of the tool does not fit its schema: {mismatch}")
+
+
+def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> ResultSchema | None:
+    """Return the check of the results of a tool; None without a schema.
+
+    Args:
+        contract: The contract of its method.
+        schema: Its schema: that of the author, or that of the hint.
+    """
+    if not schema:
+        return None
+    from ...contract.schema_checks import check_of  # it imports pydantic, which other tools do not need
+
+    if contract.options.tool.output_schema:
+        return ResultSchema(schema, check_of(schema))
+    if contract.result is None or not has_known_forms(contract):
+        return ResultSchema(schema, None)
+    if contract.result.is_native:
+        return ResultSchema(schema, check_of(schema))
+    return ResultSchema(schema, check_of(schema), contract.has_own_forms)
 
 
 def kind_of(text: str) -> str:

@@ -5,18 +5,21 @@ Source: revision 2026-07-28, "Tools", section "Tool Result".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any, Final
 
 from ...contract.json_objects import WrittenAsJson
-from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from ..content import ToolResult
 from ..unwritable import unwritable_error
 from ..written_content import content_in, is_written_result
 from .catalog import ToolEntry
-from .result_types import ResultTypeError, refuse_other_type
+from .result_types import ResultSchema, ResultTypeError
 
 __all__ = ["SCALARS", "failure_of", "result_of"]
+
+_STRUCTURED: Final = "return ToolResult(parts, structured=value)"
 
 SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 """The types of values that have no parts, neither for a model nor for a function to change."""
@@ -33,29 +36,26 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
 
     Raises:
         JsonRpcSerializationError: The value has no JSON form.
-        ResultTypeError: It has another type than the schema of the tool says.
+        ResultTypeError: The schema of the tool says another value.
     """
+    schema = tool.result_schema
     if type(value) not in SCALARS or tool.returns_content:
         result = result_with_parts(tool, value, codec)
         if result is not None:
+            if schema is not None:
+                refuse_unstructured(schema, value, result, codec)
             return fitting(result, is_in_session=is_in_session)
     text = text_of(value, codec)
-    if tool.has_output_schema:
-        refuse_other_type(tool.result_types, value, text)
+    if schema is not None:
+        schema.refuse_other(value, text)
     members: dict[str, Any] = {"content": [text_block(text)]}
-    if (tool.has_output_schema and not is_in_session) or isinstance(value, dict):
+    if (schema is not None and not is_in_session) or isinstance(value, dict):
         members["structuredContent"] = value
     return members
 
 
 def result_with_parts(tool: ToolEntry, value: Any, codec: Codec) -> dict[str, Any] | None:
-    """Return the result of a tool for a value that is a result or has parts for a model; None for any other value.
-
-    Raises:
-        ResultTypeError: The tool may not return parts.
-    """
-    if tool.has_output_schema:
-        refuse_unnamed(value)
+    """Return the result of a tool for a value that is a result or has parts for a model; None for any other value."""
     if isinstance(value, ToolResult):
         return value.members()
     if tool.returns_result and is_written_result(value):
@@ -67,18 +67,28 @@ def result_with_parts(tool: ToolEntry, value: Any, codec: Codec) -> dict[str, An
     return None
 
 
-def refuse_unnamed(value: Any) -> None:
-    """Check that a tool whose schema describes its results returns no part, which that does not describe.
+def refuse_unstructured(schema: ResultSchema, value: Any, result: Mapping[str, Any], codec: Codec) -> None:
+    """Check that a result with parts has the structured value that a schema says, unless the tool has failed.
 
     Raises:
-        ResultTypeError: It does; clients would refuse the result.
+        ResultTypeError: It has none, or another one; clients would refuse the result.
     """
-    if not has_content(value) or (isinstance(value, ToolResult) and (value.structured is not ABSENT or value.is_error)):
+    if result.get("isError"):
         return
+    if "structuredContent" in result:
+        structured = result["structuredContent"]
+        schema.refuse_other(structured, text_of(structured, codec))
+    elif has_content(value):
+        raise ResultTypeError(f"the tool returned parts alone, which its schema does not describe: {remedy_for(value)}")
+    else:
+        raise ResultTypeError(f"the tool returned parts alone, and it has an output schema: {_STRUCTURED}")
+
+
+def remedy_for(value: Any) -> str:
+    """Return what the author of a tool does about parts that the hint does not name."""
     parts = value if isinstance(value, (list, tuple)) else [value]
     names = " | ".join(sorted({type(part).__name__ for part in parts}))
-    hint = f"list[{names}]" if parts is value else names
-    raise ResultTypeError(f"the tool returned parts, and its hint names none: write -> {hint}")
+    return f"write -> {f'list[{names}]' if parts is value else names} without an output schema, or {_STRUCTURED}"
 
 
 def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:

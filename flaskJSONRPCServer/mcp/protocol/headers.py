@@ -150,10 +150,14 @@ def header_parameters(schema: Mapping[str, Any]) -> tuple[HeaderParameter, ...]:
     """
     found = tuple(annotated(schema, ()))
     if len(found) != sum(1 for _ in all_annotations(schema)):
-        raise ValueError(f"{_ANNOTATION} is only allowed at properties of objects, with no $ref or anyOf before it")
+        raise ValueError(
+            f"{_ANNOTATION} is only allowed at properties of objects, with no $ref or anyOf before it: not in a class, "
+            "a list or a union"
+        )
     names = [parameter.name.lower() for parameter in found]
-    if len(set(names)) != len(names):
-        raise ValueError(f"two parameters have the same {_ANNOTATION}")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two parameters have the same {_ANNOTATION}, {twice!r}")
     return found
 
 
@@ -186,6 +190,11 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
         raise ValueError(f"{_ANNOTATION} {header!r} of {where} is no name of a header field")
     if "_" in header:
         raise ValueError(f"{_ANNOTATION} {header!r} of {where} has an underscore, which may be a hyphen")
+    if kind is None or isinstance(kind, list):
+        raise ValueError(
+            f"{_ANNOTATION} of {where} needs one type: declare int, str or bool, without `| None` and no class, and "
+            "give a default if it may be left out"
+        )
     if not isinstance(kind, str) or kind not in _PRIMITIVES:
         raise ValueError(f"{_ANNOTATION} of {where} needs an integer, a string or a boolean, not {kind!r}")
     return HeaderParameter(header, path, kind)

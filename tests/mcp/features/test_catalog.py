@@ -1,10 +1,16 @@
-"""The names of tools."""
+"""The names of tools, their header fields, and those that cannot be tools."""
 
+from typing import Annotated, Literal
+
+import flask
 import pytest
+import werkzeug
+from pydantic import Field
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Tool
-from tests.mcp.judged import result_of
+from tests.helpers import call_wsgi
+from tests.mcp.judged import request_of, result_of
 
 
 def server_with(*methods):
@@ -49,3 +55,110 @@ def test_second_tool_of_a_name_is_left_out_with_a_warning(methods, tools, left_o
     [warning] = [text for text in caplog.messages if "is no tool" in text]
     assert warning.startswith(f"{left_out} is no tool: ")
     assert warning.endswith("choose another with mcp=Tool(name=...)")
+
+
+def region(schema):
+    return {"type": "object", "properties": {"region": schema}}
+
+
+REPEATED = region({"type": "string", "x-mcp-header": "Region"})
+HINTED = Annotated[str, Field(json_schema_extra={"x-mcp-header": "Other"})]
+
+
+def server_of(hint, input_schema):
+    def place(region=""):
+        return region
+
+    place.__annotations__ = {"region": hint}
+    server = flaskJSONRPCServer(None, log=2)
+    server.registerFunction(place, path="/api", mcp=Tool(input_schema=input_schema))
+    return server
+
+
+def called_with(server, headers):
+    request = request_of("tools/call", {"name": "place", "arguments": {"region": "eu"}})
+    request.headers.update(headers)
+    answer = call_wsgi(server.getWSGI(), request)
+    message = answer.json()
+    return answer.code, message["error"]["code"] if "error" in message else message["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("hint", [str, HINTED], ids=["plain", "annotated"])
+@pytest.mark.parametrize(
+    ("schema", "headers", "answer"),
+    [
+        (REPEATED, {"Mcp-Param-Region": "eu"}, (200, "eu")),
+        (REPEATED, {"Mcp-Param-Region": "us"}, (400, -32020)),
+        (REPEATED, {}, (400, -32020)),
+        (REPEATED, {"Mcp-Param-Other": "eu"}, (400, -32020)),
+        (region({"type": "string"}), {}, (200, "eu")),
+    ],
+    ids=["same", "different", "missing", "of the hint", "not annotated"],
+)
+def test_header_fields_are_those_of_the_schema_that_clients_see(hint, schema, headers, answer):
+    assert called_with(server_of(hint, schema), headers) == answer
+
+
+@pytest.mark.parametrize(
+    ("schema", "why"),
+    [
+        (region({"type": "number", "x-mcp-header": "Region"}), "not 'number'"),
+        (
+            region({"type": "array", "items": {"type": "string", "x-mcp-header": "Region"}}),
+            "only allowed at properties",
+        ),
+    ],
+    ids=["number", "items"],
+)
+def test_schema_of_the_author_with_a_forbidden_header_field_is_no_tool(schema, why, caplog):
+    server = server_of(str, schema)
+
+    assert result_of(server, "tools/list")["tools"] == []
+    assert "/api/place is no tool" in caplog.text
+    assert why in caplog.text
+
+
+Region = Field(json_schema_extra={"x-mcp-header": "Region"})
+
+
+@pytest.mark.parametrize(
+    "hint", [Annotated[str | None, Region], Annotated[Literal["eu", 1], Region]], ids=["none", "two"]
+)
+def test_header_field_of_a_parameter_of_several_types_says_the_remedy(hint, caplog):
+    server = server_of(hint, None)
+
+    assert result_of(server, "tools/list")["tools"] == []
+    assert "x-mcp-header of region needs one type: declare int, str or bool, without `| None`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [flask.Response, flask.Response | str, tuple[werkzeug.Response, int], "flask.Response"],
+    ids=["alone", "union", "tuple", "text"],
+)
+def test_view_that_returns_a_response_is_warned_of_once(hint, caplog):
+    def view():
+        return flask.Response("x")
+
+    view.__annotations__ = {"return": hint}
+    server = server_with()
+    server.registerFunction(view, path="/api", mcp=True)
+    for name in ("a", "b"):
+        server.registerFunction(len, path="/api", name=name, mcp=True)
+        result_of(server, "tools/list")
+
+    [warning] = [text for text in caplog.messages if "will fail" in text]
+    assert warning.startswith("/api/view is a tool whose calls will fail: it returns a response of Flask, by its hint")
+
+
+@pytest.mark.parametrize("hint", [None, dict, "Gone", bytes | str], ids=["none", "dict", "unknown", "union"])
+def test_other_function_is_not_warned_of(hint, caplog):
+    def view():
+        return {}
+
+    view.__annotations__ = {"return": hint}
+    server = server_with()
+    server.registerFunction(view, path="/api", mcp=True)
+    result_of(server, "tools/list")
+
+    assert "will fail" not in caplog.text

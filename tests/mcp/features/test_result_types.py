@@ -6,7 +6,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Image, Text, ToolResult
-from flaskJSONRPCServer.mcp.features.result_types import ResultTypeError, refuse_other_type, types_in
+from flaskJSONRPCServer.mcp.features.result_types import ResultSchema, ResultTypeError
 from tests.helpers import call_wsgi
 from tests.mcp.judged import request_of, result_of
 
@@ -31,16 +31,19 @@ from tests.mcp.judged import request_of, result_of
         ("array", [], "[]", True),
         (["string", "null"], None, "null", True),
         (["string", "null"], 1, "1", False),
-        (None, 1, "1", True),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, None, "null", True),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1, "1", False),
+        ({"anyOf": [{"type": "string"}, {}]}, 1, "1", True),
+        ({}, 1, "1", True),
     ],
 )
 def test_type_of_the_root_is_checked(named, value, text, passes):
-    allowed = types_in({} if named is None else {"type": named})
+    schema = ResultSchema(named if isinstance(named, dict) else {"type": named}, None)
     if passes:
-        refuse_other_type(allowed, value, text)
+        schema.refuse_other(value, text)
     else:
         with pytest.raises(ResultTypeError, match="its schema says"):
-            refuse_other_type(allowed, value, text)
+            schema.refuse_other(value, text)
 
 
 def test_tool_that_returns_another_type_fails(caplog):

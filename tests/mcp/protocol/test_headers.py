@@ -125,8 +125,9 @@ def test_annotated_parameters_are_found_at_any_depth_of_properties():
     ("schema", "words"),
     [
         (schema_of(a={"type": "number", "x-mcp-header": "A"}), "needs an integer"),
-        (schema_of(a={"x-mcp-header": "A"}), "needs an integer"),
-        (schema_of(a={"type": ["string", "null"], "x-mcp-header": "A"}), "needs an integer"),
+        (schema_of(a={"x-mcp-header": "A"}), r"of a needs one type: .* without `\| None`"),
+        (schema_of(a={"type": ["string", "null"], "x-mcp-header": "A"}), "of a needs one type"),
+        (schema_of(a={"type": {}, "x-mcp-header": "A"}), "not {}"),
         (schema_of(a={"type": "string", "x-mcp-header": ""}), "no name of a header field"),
         (schema_of(a={"type": "string", "x-mcp-header": "A:"}), "no name of a header field"),
         (schema_of(a={"type": "string", "x-mcp-header": "A_b"}), "underscore"),
