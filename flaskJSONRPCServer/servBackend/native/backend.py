@@ -80,6 +80,8 @@ class SharedState:
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
         # Messages about single connections, rate-limited: anyone who can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        # What an operator should know, however often a client can cause it.
+        self.write_warning = LimitedLog(functools.partial(log.write, WARNING)).write
         # A step that fails may do so again at once, and for ever.
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.short_calls = ShortCalls()

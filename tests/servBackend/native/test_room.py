@@ -1,0 +1,120 @@
+"""Who makes room when the connections of an address hold too much, over real sockets of several addresses."""
+
+import select
+
+from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
+from tests.helpers import wait_until
+from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
+
+LIMIT = 2_000_000
+GREEDY, MODEST = "127.0.0.2", "127.0.0.1"
+
+
+def large(environ, start_response):
+    """Answer with as many bytes as the path says."""
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x" * int(environ["PATH_INFO"][1:])]
+
+
+def half_sent(front, count, size, host=GREEDY):
+    """Connect clients that send all of their bodies but the last byte. Wait until the server has read them."""
+    before = front.manager._room.memory.used_bytes
+    clients = [
+        front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, host) for _ in range(count)
+    ]
+    wait_until(lambda: front.manager._room.memory.used_bytes >= before + count * size)
+    return clients
+
+
+def answered(clients):
+    """Return the clients that have something to read."""
+    return select.select(clients, [], [], 0)[0]
+
+
+def test_half_sent_bodies_of_another_client_make_room_for_an_answer(serve, caplog):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 490_000)
+    modest = front.connect(get("/800000", b"Connection: close"))
+    assert receive_all(modest).endswith(b"x" * 800_000)
+    # The system may have taken all of the answer at once, and then nobody had to make room.
+    for client in answered(greedy):
+        status, fields, body = receive_answer(client)
+        assert (status, b"max_buffered_bytes" in body) == (503, True)
+        assert "Retry-After" in fields
+    assert all(record.levelname == "WARNING" for record in caplog.records)
+
+
+def test_half_sent_bodies_of_another_client_make_room_for_a_body(serve, caplog):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 490_000)
+    assert receive_answer(front.connect(post(b"x" * 400_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    (refused,) = answered(greedy)
+    assert receive_answer(refused)[0] == 503
+    for client in set(greedy) - {refused}:
+        client.sendall(b"x")
+        assert receive_answer(client)[0] == 200
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [("WARNING", f"max_buffered_bytes is reached: refused a body of {GREEDY}")]
+
+
+def test_body_that_comes_whole_finds_room_at_the_cost_of_another_client(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 495_000)
+    assert receive_answer(front.connect(post(b"x" * 50_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    assert len(answered(greedy)) == 1
+
+
+def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
+    front = serve(large, max_buffered_bytes=20_000_000, spool_body_bytes=1_000_000, min_answer_rate=0)
+    memory = front.manager._room.memory
+    while memory.used_bytes < 14_000_000:
+        before = memory.used_bytes
+        front.connect(get("/8000000"), GREEDY)  # the system takes a part of it
+        wait_until(lambda before=before: memory.used_bytes > before)
+    assert memory.used_bytes < 20_000_000
+    assert caplog.records == []
+    modest = [client for _ in range(8) for client in half_sent_soon(front, 900_000)]
+    for client in modest:
+        client.sendall(b"x")
+        assert receive_answer(client)[0] == 200
+    said = {record.getMessage() for record in caplog.records}
+    assert said == {f"max_buffered_bytes is reached: cut off an answer to {GREEDY}"}
+
+
+def half_sent_soon(front, size):
+    """Connect a client that sends all of its body but the last byte."""
+    return [front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, MODEST)]
+
+
+def test_lines_about_the_limit_are_bounded(serve, caplog):
+    front = serve(large, max_buffered_bytes=100_000)
+    for _ in range(30):
+        assert receive_answer(front.connect(head(b"Content-Length: 150000") + b"x" * 120_000))[0] == 503
+    assert 0 < len(caplog.records) < 30
+
+
+class Holder:
+    """What a budget knows of a connection."""
+
+    def __init__(self, client):
+        self.client = client
+
+
+def test_budget_counts_by_client_and_begins_with_the_one_that_holds_most():
+    budget = ByteBudget(200_000)
+    first, second, third = Holder("a"), Holder("a"), Holder("b")
+    assert not budget.count(first, 60_000)
+    assert not budget.count(second, 60_000)
+    assert budget.count(third, 100_000)
+    assert (budget.used_bytes, budget.is_exceeded) == (220_000, True)
+    assert budget.clients("b") == ["a", "b"]
+    assert set(budget.holders("a")) == {first, second}
+    assert not budget.count(second, 40_000)
+    assert budget.clients("a") == ["a", "b"]
+    assert budget.clients("b") == ["b", "a"]  # among equals, the newcomer goes
+    for holder in (first, second, third):
+        assert not budget.count(holder, UNCOUNTED_BYTES)
+    assert (budget.used_bytes, budget.is_exceeded, budget.clients("a")) == (0, False, [])
