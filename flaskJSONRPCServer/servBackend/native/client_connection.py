@@ -245,6 +245,11 @@ class ClientConnection:
             self.exchange = HttpExchange(self, request)
             return self.exchange
 
+    def send_continue(self, now: float) -> None:
+        """Send 100 Continue to a client that waits for it."""
+        with self._lock:
+            self.http.send_continue(now)
+
     def shed(self, refusal: Refusal, now: float) -> None:
         """Refuse the current request for want of a thread or memory; the connection goes on."""
         with self._lock:

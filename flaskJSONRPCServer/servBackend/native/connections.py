@@ -260,6 +260,8 @@ class ConnectionManager:
         if (task := connection.take_drained_task()) is not None:
             shared.pool.submit(task, is_bounded=False)
         self._room.update(connection, now)
+        if http.awaits_continue:  # only now, as a body without room has been refused
+            connection.send_continue(now)
         if http.last_refusal is not None:
             shared.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None

@@ -135,16 +135,27 @@ class HttpConnection:
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes of bodies, complete or not, and of unparsed input are held in memory."""
+        """How many bytes of bodies and of unparsed input are held in memory.
+
+        The body that is coming counts with its declared length from its head on, so that bodies which come at the same
+        time do not shut each other out when all of them are nearly complete. What is read ahead counts as it comes.
+        """
         parser, body = self._parser, self._parser.body
         total = self._running_bytes + len(self._unparsed)
-        if parser.is_in_body and body is not None:
+        if self.phase is BODY:
+            total += parser.body_memory_bytes
+        elif parser.is_in_body and body is not None:
             total += body.memory_bytes
         if parser.completed:
             total += sum(
                 request.body.memory_bytes for request in parser.completed if isinstance(request, ParsedRequest)
             )
         return total
+
+    @property
+    def awaits_continue(self) -> bool:
+        """Whether the client sends its body only after :meth:`send_continue`."""
+        return self.phase is BODY and self._parser.awaits_continue
 
     @property
     def deadline(self) -> float:
@@ -232,6 +243,12 @@ class HttpConnection:
             self._enter(IDLE, now)
             self._follow_parser(now)
         return False
+
+    def send_continue(self, now: float) -> None:
+        """Send 100 Continue to a client that waits for it. The owner has room for the body."""
+        if self.awaits_continue:
+            self._parser.awaits_continue = False
+            self.queue(CONTINUE, now)
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Append bytes to :attr:`outgoing`."""
@@ -346,7 +363,7 @@ class HttpConnection:
         return now >= min(self._since + timeouts.body_timeout_s, self._last_received + timeouts.read_timeout_s)
 
     def _follow_parser(self, now: float) -> None:
-        """Enter the phase of the parser, and send 100 Continue to a client that waits for it."""
+        """Enter the phase of the parser."""
         parser = self._parser
         if parser.completed:
             return
@@ -354,9 +371,6 @@ class HttpConnection:
             if self.phase is not BODY:
                 self._enter(BODY, now)
                 self._body_rate.start(self._received_bytes, now)
-            if parser.awaits_continue:
-                parser.awaits_continue = False
-                self.queue(CONTINUE, now)
         elif parser.is_in_head and self.phase is not HEAD:
             self._enter(HEAD, now)
 

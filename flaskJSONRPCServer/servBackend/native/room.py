@@ -58,8 +58,9 @@ class Room:
     def shed(self, connection: ClientConnection, now: float) -> None:
         """Refuse a complete request that found no room. The connection goes on."""
         self._warn("refused a body of", connection)
+        self.release(connection)
         connection.shed(self._shared.memory_refusal, now)
-        self._count(connection)
+        self.update(connection, now)  # the next body may have begun
 
     def release(self, connection: ClientConnection) -> None:
         """Uncount a connection."""

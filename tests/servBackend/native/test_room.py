@@ -2,6 +2,8 @@
 
 import select
 
+import pytest
+
 from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
 from tests.helpers import wait_until
 from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
@@ -23,7 +25,7 @@ def half_sent(front, count, size, host=GREEDY):
     clients = [
         front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, host) for _ in range(count)
     ]
-    wait_until(lambda: front.manager._room.memory.used_bytes >= before + count * size)
+    wait_until(lambda: front.manager._room.memory.used_bytes == before + count * (size + 1))
     return clients
 
 
@@ -87,6 +89,38 @@ def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
 def half_sent_soon(front, size):
     """Connect a client that sends all of its body but the last byte."""
     return [front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, MODEST)]
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_as_many_bodies_as_fit_are_accepted_of_those_that_come_together(serve, is_chunked):
+    front = serve(large, max_buffered_bytes=LIMIT, threads=1)
+    field = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: 300000"
+    clients = [front.connect(head(field, target=b"/3")) for _ in range(20)]
+    for _ in range(10):
+        part = b"7530\r\n" + b"x" * 30_000 + b"\r\n" if is_chunked else b"x" * 30_000
+        for client in clients:
+            client.sendall(part)
+    if is_chunked:
+        for client in clients:
+            client.sendall(b"0\r\n\r\n")
+    statuses = [receive_answer(client)[0] for client in clients]
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= LIMIT // 300_000
+
+
+def test_body_without_room_is_refused_before_it_is_sent(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    half_sent(front, 1, 1_000_000, MODEST)
+    fields = (b"Content-Length: 1000002", b"Expect: 100-continue")
+    client = front.connect(head(*fields, target=b"/5"), MODEST)
+    assert receive_all(client).startswith(b"HTTP/1.1 503 ")
+    client = front.connect(head(*fields, target=b"/5"), GREEDY)  # no client holds more than this one would
+    assert receive_all(client).startswith(b"HTTP/1.1 503 ")
+    half_sent(front, 1, 900_000, MODEST)
+    client = front.connect(head(*fields, target=b"/5"), GREEDY)
+    assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"x" * 1_000_002)
+    assert receive_answer(client)[2] == b"xxxxx"
 
 
 def test_lines_about_the_limit_are_bounded(serve, caplog):
