@@ -280,7 +280,6 @@ class ConnectionManager:
             self._queue.add(exchange, self._now, is_small=is_small)
         else:
             exchange.discard()
-            self._room.shed(connection, self._now)
             self.schedule_update(connection)  # for the requests behind it
         # A running request has no deadline of its own, so an earlier scheduled check is enough.
         return (

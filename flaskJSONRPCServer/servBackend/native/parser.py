@@ -127,6 +127,25 @@ class RequestParser:
             return max(self._declared_bytes, body.memory_bytes)
         return body.memory_bytes
 
+    @property
+    def body_spooled_bytes(self) -> int:
+        """How many bytes of a file the body that is coming takes or, if it declared its length, will take."""
+        body = self.body
+        if not self.is_in_body or body is None:
+            return 0
+        if self._declared_bytes > self._limits.spool_body_bytes:
+            return self._declared_bytes
+        return body.spooled_bytes
+
+    def head_refusal(self) -> Refusal | None:
+        """Return why the current request would be refused by its head alone, whatever its body is; else None."""
+        try:
+            self._limits.check_head(self._head)
+        except Refusal as refusal:
+            refusal.__traceback__ = refusal.__context__ = None  # its frames refer to this object
+            return refusal
+        return None
+
     def feed(self, data: bytes) -> None:
         """Parse received bytes."""
         known = self._known_heads

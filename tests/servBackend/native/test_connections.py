@@ -166,7 +166,7 @@ def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
 
 
 def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
-    front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=MIB)
+    front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=250_000)
     half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
     wait_until(lambda: front.manager._room.memory.used_bytes == 200_002)
     refused = front.connect(head(b"Content-Length: 100001", b"Expect: 100-continue", target=b"/body"))

@@ -18,7 +18,9 @@ def ask(server, size):
 
 
 def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000)
+    server = flaskJSONRPCServer(
+        ["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000, spool_body_bytes=100_000
+    )
     server.registerFunction(lambda size: "x" * size, path="/api", name="big")
     server.start()
     try:
@@ -48,7 +50,7 @@ def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
 
 
 def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls):
-    front = serve(calls, threads=1, max_buffered_bytes=1_000_000)
+    front = serve(calls, threads=1, max_buffered_bytes=1_000_000, spool_body_bytes=1_000_000)
     body = b"x" * 60_000
     clients = [front.connect(post(body, target=b"/slow") * 2) for _ in range(60)]
 

@@ -4,11 +4,13 @@ import select
 
 import pytest
 
+from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
 from tests.helpers import wait_until
 from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
 
 LIMIT = 2_000_000
+FEW_FILES = {"max_spooled_bytes": 2_000_000, "max_page_body_bytes": 1_500_000, "max_body_bytes": 1_500_000}
 GREEDY, MODEST = "127.0.0.2", "127.0.0.1"
 
 
@@ -124,10 +126,89 @@ def test_body_without_room_is_refused_before_it_is_sent(serve):
 
 
 def test_lines_about_the_limit_are_bounded(serve, caplog):
-    front = serve(large, max_buffered_bytes=100_000)
+    front = serve(large, max_buffered_bytes=100_000, spool_body_bytes=100_000)
+    half_sent(front, 1, 60_000)
     for _ in range(30):
-        assert receive_answer(front.connect(head(b"Content-Length: 150000") + b"x" * 120_000))[0] == 503
+        assert receive_answer(front.connect(head(b"Content-Length: 90000"), GREEDY))[0] == 503
     assert 0 < len(caplog.records) < 30
+
+
+def spooled(front, size, host):
+    """Connect a client that announces a body for a file. Wait until the server has read the head."""
+    before = front.manager._room.files.used_bytes
+    client = front.connect(head(b"Content-Length: %d" % size, target=b"/5") + b"x" * 1000, host)
+    wait_until(lambda: front.manager._room.files.used_bytes == before + size)
+    return client
+
+
+def test_temporary_files_are_bounded_and_the_client_with_most_makes_room(serve, caplog):
+    front = serve(
+        large,
+        spool_body_bytes=100_000,
+        max_spooled_bytes=2_000_000,
+        max_page_body_bytes=1_500_000,
+        max_body_bytes=1_500_000,
+    )
+    greedy = [spooled(front, 600_000, GREEDY) for _ in range(3)]
+    status, _, body = receive_answer(front.connect(head(b"Content-Length: 600000", target=b"/5"), GREEDY))
+    assert (status, body) == (503, b"the server is busy: max_spooled_bytes is reached\n")
+    assert answered(greedy) == []
+    assert receive_answer(front.connect(post(b"x" * 600_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    (refused,) = answered(greedy)
+    assert receive_answer(refused)[0] == 503
+    for client in set(greedy) - {refused}:
+        client.sendall(b"x" * 599_000)
+        assert receive_answer(client)[2] == b"xxxxx"
+    wait_until(lambda: front.manager._room.files.used_bytes == 0)
+    assert front.manager._room.memory.used_bytes == 0
+    assert {record.getMessage() for record in caplog.records} == {
+        f"max_spooled_bytes is reached: refused a body of {GREEDY}"
+    }
+
+
+def test_chunked_bodies_in_files_are_bounded_as_they_grow(serve):
+    front = serve(
+        large,
+        spool_body_bytes=1000,
+        max_spooled_bytes=1_500_000,
+        max_page_body_bytes=1_500_000,
+        max_body_bytes=1_500_000,
+    )
+    first = spooled(front, 1_000_000, MODEST)
+    second = front.connect(head(b"Transfer-Encoding: chunked", target=b"/5"), MODEST)
+    second.sendall(b"10c8e0\r\n" + b"x" * 1_100_000)
+    assert receive_answer(second)[0] == 503
+    first.sendall(b"x" * 999_000)
+    assert receive_answer(first)[2] == b"xxxxx"
+
+
+def test_file_of_a_running_request_counts_until_its_answer(serve, calls):
+    front = serve(calls, spool_body_bytes=1000)
+    client = front.connect(post(b"x" * 100_000, target=b"/slow"))
+    calls.wait_begun(1)
+    wait_until(lambda: front.manager._room.files.used_bytes == 100_000)
+    calls.gate.set()
+    assert receive_answer(client)[0] == 200
+    wait_until(lambda: front.manager._room.files.used_bytes == 0)
+    client.sendall(get("/next"))
+    assert receive_answer(client)[2] == b"/next"
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"max_buffered_bytes": 1_000_000}, "spool_body_bytes=1048576 .* max_buffered_bytes=1000000"),
+        ({"max_spooled_bytes": 50_000_000}, "max_spooled_bytes=50000000 .* max_page_body_bytes=67108864"),
+        ({"max_body_bytes": 2_000_000_000}, "max_spooled_bytes=1073741824 .* max_body_bytes=2000000000"),
+    ],
+    ids=["memory", "pages", "calls"],
+)
+def test_limits_that_contradict_each_other_are_refused_at_the_start(options, names):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=0, **options)
+    with pytest.raises(SettingsError, match=names):
+        server.start()
+    assert server.addresses == []
 
 
 class Holder:
