@@ -47,6 +47,7 @@ _FRONT_SETTINGS = (
     "max_buffered_bytes",
     "max_streams",
     "spool_body_bytes",
+    "max_spooled_bytes",
     "max_page_body_bytes",
     "max_head_bytes",
     "max_header_count",

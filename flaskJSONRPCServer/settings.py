@@ -409,6 +409,8 @@ class Settings:
     """The most memory for bodies and unsent answers of all connections to an address."""
     spool_body_bytes: int = count(_MIB, least=0, unit="number of bytes")
     """The largest request body that is held in memory; larger ones go to a temporary file."""
+    max_spooled_bytes: int = count(1024 * _MIB, unit="number of bytes")
+    """The most bytes of these files for all connections to an address; guessed."""
     max_page_body_bytes: int = count(64 * _MIB, unit="number of bytes")
     """The largest request body for pages of the Flask application."""
     max_head_bytes: int = count(32 * _KIB, least=1024, unit="number of bytes")
@@ -554,6 +556,7 @@ class Options(TypedDict, total=False):
     max_requests_per_connection: int
     max_buffered_bytes: int
     spool_body_bytes: int
+    max_spooled_bytes: int
     max_page_body_bytes: int
     max_head_bytes: int
     exec_pool_threads: int

@@ -136,6 +136,17 @@ class Application:
         """Return the size limit of the body of an RPC request; None for another URL."""
         return self._pipeline.body_limit_bytes(head)
 
+    def check_head(self, head: Environ) -> None:
+        """Check the head of a request before its body has come.
+
+        What Flask sees first may change the head, so such a request is checked when it is complete.
+
+        Raises:
+            Refusal: The request would be refused by its head alone.
+        """
+        if not self._is_observed():
+            self._pipeline.check_head(head, self._built_in_of)
+
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
         """Return the headers for the answer to an RPC request that the serving backend refuses."""
         return self._pipeline.refusal_headers(head)

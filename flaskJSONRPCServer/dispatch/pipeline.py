@@ -232,14 +232,7 @@ class Pipeline:
     def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
             return url.answer(exchange, rest)
-        try:
-            guard.check_head(exchange.head)
-            if url.refuses_foreign_pages:
-                self._refuse_foreign_page(exchange)
-        except (Misdirected, Forbidden) as exc:
-            if url.note_foreign is not None:
-                url.note_foreign(exc)
-            raise
+        self._check_built_in(exchange.head, url, guard)
         if exchange.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:
@@ -249,14 +242,24 @@ class Pipeline:
             self._authorizer.ask(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
-    def _refuse_foreign_page(self, exchange: Exchange) -> None:
+    def _check_built_in(self, head: Environ, url: BuiltInUrl, guard: Guard) -> None:
+        try:
+            guard.check_head(head)
+            if url.refuses_foreign_pages:
+                self._refuse_foreign_page(head)
+        except (Misdirected, Forbidden) as exc:
+            if url.note_foreign is not None:
+                url.note_foreign(exc)
+            raise
+
+    def _refuse_foreign_page(self, head: Environ) -> None:
         """Check that a page that makes a request is one of this server, or of an origin that a setting names.
 
         Raises:
             Forbidden: It is another one.
         """
-        origin = exchange.head.get("HTTP_ORIGIN")
-        if origin is None or self._names_origins or not is_cross_site(exchange.head):
+        origin = head.get("HTTP_ORIGIN")
+        if origin is None or self._names_origins or not is_cross_site(head):
             return
         if self._cors is None or not is_allowed(self._cors.headers(origin)):
             raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
@@ -337,6 +340,29 @@ class Pipeline:
         path = head["PATH_INFO"]
         is_ours = path in self._router.table.endpoints or self.steps.built_in_urls.find(path) is not None
         return self._max_body_bytes if is_ours else None
+
+    def check_head(self, head: Environ, built_in_of: Callable[[Environ], FoundUrl | None]) -> None:
+        """Check the head of a request before its body has come, as :meth:`answer` does later.
+
+        Rate limits and ``auth`` are not asked: they count, and may take long.
+
+        Args:
+            head: The head.
+            built_in_of: Returns the built-in URL of a head that belongs to no RPC request; None if there is none.
+
+        Raises:
+            Refusal: The request would be refused by its head alone.
+        """
+        if self.find(head) is None:
+            found = built_in_of(head)
+            if found is not None and not found[0].is_immediate:
+                self._check_built_in(head, found[0], self._guard)
+            return
+        self._guard.check_head(head)
+        if head["REQUEST_METHOD"] == "POST":
+            if head.get("CONTENT_TYPE") not in self._guard.good_media_types:
+                self._guard.check_media_type(head)
+            is_gzip(head.get("HTTP_CONTENT_ENCODING", ""))
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do.

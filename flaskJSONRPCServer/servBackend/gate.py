@@ -47,6 +47,9 @@ class RpcApplication(Protocol):
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request."""
 
+    def check_head(self, head: dict[str, Any]) -> None:
+        """Raise the :class:`~..http.refusals.Refusal` of a request that would be refused by its head alone."""
+
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
         """Return the headers to add to the answer when the serving backend refuses an RPC request."""
 
@@ -145,6 +148,11 @@ class Gate:
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request. Never waits."""
         return None if self._rpc is None else self._rpc.body_limit_bytes(head)
+
+    def check_head(self, head: dict[str, Any]) -> None:
+        """Raise the refusal of a request that would be refused by its head alone. Never waits."""
+        if self._rpc is not None:
+            self._rpc.check_head(head)
 
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
         """Return the headers to add to the answer that refuses an RPC request. Never waits."""

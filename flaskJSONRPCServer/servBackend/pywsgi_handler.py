@@ -24,7 +24,7 @@ from ..http.request import ARRIVED_AT, CLIENT_SOCKET, SEND_HEAD
 from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
-from .native.messages import RETRY_AFTER_S
+from .native.messages import retry_after_s
 from .native.parser import RequestParser
 from .pywsgi_body import LengthBody, TimedBody
 from .pywsgi_reader import ChunkedBody, RequestReader
@@ -210,7 +210,7 @@ class PywsgiHandler(WSGIHandler):
         An application that does not know refusals, such as a page of Flask, reports one as an internal error.
         """
         if self._is_shed:
-            status, headers = ServiceUnavailable.status, [*headers, ("Retry-After", str(RETRY_AFTER_S))]
+            status, headers = ServiceUnavailable.status, [*headers, ("Retry-After", str(retry_after_s()))]
         elif self._body.refused_status is not None:
             status = self._body.refused_status
         return super().start_response(status, headers, exc_info)

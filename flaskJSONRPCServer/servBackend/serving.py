@@ -123,6 +123,10 @@ class ListenerApplication:
         """As :meth:`.gate.Gate.body_limit_bytes`."""
         return self._gate.body_limit_bytes(head)
 
+    def check_head(self, head: dict[str, Any]) -> None:
+        """As :meth:`.gate.Gate.check_head`."""
+        self._gate.check_head(head)
+
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
         """As :meth:`.gate.Gate.refusal_headers`."""
         return self._gate.refusal_headers(head)

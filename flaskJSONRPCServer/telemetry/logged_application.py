@@ -38,6 +38,7 @@ class LoggedApplication:
         self.expires_at = app.expires_at
         self.has_deadlines = app.has_deadlines
         self.body_limit_bytes = app.body_limit_bytes
+        self.check_head = app.check_head
         self.refusal_headers = app.refusal_headers
         self._observe_refusal = refusal_observer(app)
 

@@ -92,6 +92,7 @@ def test_every_limit_of_a_request_is_tested():
         "max_connections_per_client",
         "max_requests_per_connection",
         "max_buffered_bytes",
+        "max_spooled_bytes",
         "max_page_body_bytes",
         "max_head_bytes",
     }

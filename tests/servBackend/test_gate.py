@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
+from flaskJSONRPCServer.http.refusals import Misdirected
 from flaskJSONRPCServer.servBackend.gate import Gate
 
 PATIENCE_S = 30
@@ -46,6 +47,10 @@ class RpcApplication(Application):
 
     def body_limit_bytes(self, head):
         return 100
+
+    def check_head(self, head):
+        if head.get("HTTP_HOST") == "b":
+            raise Misdirected("no")
 
     def refusal_headers(self, head):
         return [("A", "b")]
@@ -118,6 +123,9 @@ def test_requests_without_wsgi_are_only_for_applications_that_support_them(gate)
     gate.open(rpc)
     assert gate.respond({}) == "rpc"
     assert gate.body_limit_bytes({}) == 100
+    gate.check_head({"HTTP_HOST": "a"})
+    with pytest.raises(Misdirected):
+        gate.check_head({"HTTP_HOST": "b"})
     assert gate.expires_at({}) == 5.0
     assert gate.has_deadlines()
     assert gate.refusal_headers({}) == [("A", "b")]

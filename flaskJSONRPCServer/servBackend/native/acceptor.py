@@ -37,6 +37,7 @@ class ConnectionLimits:
     max_connections: int
     max_connections_per_client: int
     max_buffered_bytes: int
+    max_spooled_bytes: int
     trusted_proxies: Collection[str]
 
 

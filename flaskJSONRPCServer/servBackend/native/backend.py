@@ -24,7 +24,7 @@ from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .expiry import Expiry
 from .known_heads import KnownHeads
-from .limits import parser_limits
+from .limits import check_body_limits, parser_limits
 from .protocol import HttpConnection
 from .short_calls import ShortCalls
 from .timeouts import timeouts_of
@@ -53,6 +53,9 @@ class SharedState:
         listener: The listening socket.
         name: The name of the threads.
 
+    Raises:
+        SettingsError: Two limits on bodies contradict each other, or ``ssl`` cannot be used.
+
     Attributes:
         respond: Answers a request without WSGI. None if the application cannot do that.
         environ: The variables that the environ of every request contains.
@@ -63,7 +66,7 @@ class SharedState:
         observe_refusal: Called with the head of a request that is not answered, and the reason.
         expiry: Answers requests whose deadlines pass in the queue of the pool; None if the application has none.
         short_calls: Predicts which calls are short enough for the manager's thread.
-        busy_refusal, memory_refusal: The refusals for want of a thread, and for want of memory.
+        busy_refusal: The refusal for want of a thread.
     """
 
     def __init__(
@@ -74,12 +77,15 @@ class SharedState:
         listener: socket.socket,
         name: str,
     ) -> None:
+        check_body_limits(settings)
         self.log = log
         self.wsgi_app = wsgi_app
         rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
         # Messages about single connections, rate-limited: anyone who can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        # What an operator should know, however often a client can cause it.
+        self.write_warning = LimitedLog(functools.partial(log.write, WARNING)).write
         # A step that fails may do so again at once, and for ever.
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.write_cut_off = LimitedLog(functools.partial(log.write, WARNING)).write
@@ -97,12 +103,12 @@ class SharedState:
             settings.max_connections,
             settings.max_connections_per_client,
             settings.max_buffered_bytes,
+            settings.max_spooled_bytes,
             frozenset(settings.trusted_proxies),
         )
         self.environ = {**CONSTANTS, **server_variables(listener)}
         limit = self.max_short_calls = settings.max_waiting_requests
         self.busy_refusal = ServiceUnavailable(f"max_waiting_requests ({limit}) requests are waiting already")
-        self.memory_refusal = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
         self._known_heads = KnownHeads()
         self._parser_limits = parser_limits(settings, rpc)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}

@@ -33,6 +33,11 @@ class ReceiveBuffer:
         self._rest: bytearray | None = None
         self._file: BinaryIO | None = None
 
+    @property
+    def spooled_bytes(self) -> int:
+        """How many bytes are in the temporary file, or in its own buffer."""
+        return 0 if self._file is None or self._file.closed else self.size
+
     def append(self, data: bytes) -> None:
         """Add received bytes.
 

@@ -55,7 +55,7 @@ class ClientConnection:
         client: As given.
         scheduled_at: When the manager checks the deadline next.
         registered: The events that the selector waits for.
-        counted_bytes: How many bytes of bodies and unsent answers the manager counts for this connection.
+        is_counted: Whether the manager counts bytes of bodies or unsent answers for this connection.
         awaits_write_to_receive: Whether TLS has to send something before it receives more.
     """
 
@@ -68,10 +68,10 @@ class ClientConnection:
         "awaits_write_to_receive",
         "certificate_variables",
         "client",
-        "counted_bytes",
         "exchange",
         "http",
         "is_closed",
+        "is_counted",
         "registered",
         "scheduled_at",
         "shared",
@@ -87,12 +87,12 @@ class ClientConnection:
         self.address = address
         self.client = client
         self.http = http
-        self.is_closed = False
+        self.is_closed = self.is_counted = False
         self.exchange: HttpExchange | None = None
         self.stream: Stream | None = None
         self.certificate_variables: dict[str, Any] = {}
         self.scheduled_at = float("inf")
-        self.registered = self.counted_bytes = 0
+        self.registered = 0
         self._manager = manager
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._lock = threading.Lock()
@@ -219,12 +219,12 @@ class ClientConnection:
             is_sent = self._send(message, now)
             self.exchange = None
             is_idle = http.finish_answer(now, keeps_alive=keeps_alive)
-            return is_sent and is_idle and self.registered == selectors.EVENT_READ and not self.counted_bytes
+            return is_sent and is_idle and self.registered == selectors.EVENT_READ and not self.is_counted
 
     @property
     def needs_no_update(self) -> bool:
         """Whether the manager need not act before the current request has been answered."""
-        return self.http.needs_no_update and self.registered == selectors.EVENT_READ and not self.counted_bytes
+        return self.http.needs_no_update and self.registered == selectors.EVENT_READ and not self.is_counted
 
     def flush(self, now: float) -> None:
         """Send the waiting bytes.
@@ -251,6 +251,11 @@ class ClientConnection:
                 return None
             self.exchange = HttpExchange(self, request)
             return self.exchange
+
+    def send_continue(self, now: float) -> None:
+        """Send 100 Continue to a client that waits for it."""
+        with self._lock:
+            self.http.send_continue(now)
 
     def shed(self, refusal: Refusal, now: float) -> None:
         """Refuse the current request for want of a thread or memory; the connection goes on."""

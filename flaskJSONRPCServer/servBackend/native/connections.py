@@ -30,9 +30,10 @@ from .client_connection import WOULD_BLOCK, ClientConnection
 from .deadlines import Deadlines
 from .http_exchange import HttpExchange
 from .leadership import Leadership
-from .memory import UNCOUNTED_BYTES, MemoryBudget
-from .protocol import BODY, CLOSED, HANDSHAKE, PENDING
+from .memory import UNCOUNTED_BYTES
+from .protocol import CLOSED, HANDSHAKE, PENDING
 from .request_queue import RequestQueue
+from .room import Room
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class ConnectionManager:
         self._connections: set[ClientConnection] = set()
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
-        self._memory = MemoryBudget(shared.limits.max_buffered_bytes)
+        self._room = Room(shared, drop=self._drop_connection, update_later=self._to_update.append)
         self._stop_at = self._grace_ends_at = math.inf
         self._cut_off = 0  # connections that still had an answer to send when the stop ended
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
@@ -262,8 +263,9 @@ class ConnectionManager:
             return
         if (task := connection.take_drained_task()) is not None:
             shared.pool.submit(task, is_bounded=False)
-        if self._memory.update(connection):
-            self._free_memory(connection, now)
+        self._room.update(connection, now)
+        if http.awaits_continue:  # only now, as a body without room has been refused
+            connection.send_continue(now)
         if http.last_refusal is not None:
             shared.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None
@@ -278,11 +280,10 @@ class ConnectionManager:
     def _begin_request(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
         """Queue a request. Return whether its connection needs no further update."""
         is_small = exchange.request.body.size <= UNCOUNTED_BYTES
-        if is_small or self._memory.has_room(connection):
+        if is_small or self._room.admit(connection, self._now):
             self._queue.add(exchange, self._now, is_small=is_small)
         else:
             exchange.discard()
-            connection.shed(self.shared.memory_refusal, self._now)
             self.schedule_update(connection)  # for the requests behind it
         # A running request has no deadline of its own, so an earlier scheduled check is enough.
         return (
@@ -291,7 +292,7 @@ class ConnectionManager:
 
     def _may_receive(self, connection: ClientConnection) -> bool:
         """Return whether to read a connection. While memory is short, no request is read ahead of the current one."""
-        return not self._memory.is_exceeded or connection.http.phase is not PENDING
+        return not self._room.memory.is_exceeded or connection.http.phase is not PENDING
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
@@ -312,20 +313,6 @@ class ConnectionManager:
         else:
             self._selector.unregister(connection.socket)
         connection.registered = wanted
-
-    def _free_memory(self, connection: ClientConnection, now: float) -> None:
-        """Refuse the body that found no room, or end the connection that has read nothing for the longest time."""
-        if connection.http.phase is BODY:
-            connection.refuse(self.shared.memory_refusal, now)
-            return
-        slowest = min(
-            (other for other in self._connections if other.unsent_bytes > UNCOUNTED_BYTES),
-            key=lambda other: other.http.deadline,
-            default=None,
-        )
-        if slowest is not None:
-            self.shared.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")
-            self._drop_connection(slowest)
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_AT_ONCE):
@@ -368,7 +355,7 @@ class ConnectionManager:
         self._drop_connection(connection)
 
     def _drop_connection(self, connection: ClientConnection) -> None:
-        """Close a connection once. The slowest one may be dropped while it is being updated, which drops it again."""
+        """Close a connection once. One may be dropped for want of room while it is updated, which drops it again."""
         if connection not in self._connections:
             return
         if connection.registered:
@@ -376,7 +363,7 @@ class ConnectionManager:
             connection.registered = 0
         self._connections.remove(connection)
         self._deadlines.discard(connection)
-        self._memory.release(connection)
+        self._room.release(connection)
         self._acceptor.release(connection.client)
         connection.close()
 

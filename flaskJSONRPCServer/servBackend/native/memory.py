@@ -1,20 +1,21 @@
-"""The bound on what all connections hold in memory."""
+"""Counting what connections hold, against a limit for all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
 
-__all__ = ["UNCOUNTED_BYTES", "MemoryBudget"]
+__all__ = ["UNCOUNTED_BYTES", "ByteBudget"]
 
 UNCOUNTED_BYTES = 16 * 1024
 """Connections that hold no more than this are not counted, so that most requests and answers never change the sum."""
 
 
-class MemoryBudget:
-    """Counts the bytes of bodies and unsent answers over all connections of an address.
+class ByteBudget:
+    """Counts the bytes that the connections of an address hold, by client. The manager's thread alone uses it.
 
     Args:
         max_bytes: The limit.
@@ -26,28 +27,41 @@ class MemoryBudget:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._holders: dict[str, dict[ClientConnection, int]] = {}
+        self._totals: dict[str, int] = {}
         self.used_bytes = 0
         self.is_exceeded = False
 
-    def update(self, connection: ClientConnection) -> bool:
+    def count(self, connection: ClientConnection, held_bytes: int) -> bool:
         """Count a connection again. Return whether it has grown while the limit is exceeded."""
-        held = connection.http.memory_bytes + connection.unsent_bytes
-        counted = held if held > UNCOUNTED_BYTES else 0
-        is_more = counted > connection.counted_bytes
-        if counted != connection.counted_bytes:
-            self._set(connection, counted)
-        return is_more and self.is_exceeded
+        client = connection.client
+        counted = held_bytes if held_bytes > UNCOUNTED_BYTES else 0
+        before = self._holders[client].get(connection, 0) if client in self._holders else 0
+        if counted != before:
+            self._set(connection, before, counted)
+        return counted > before and self.is_exceeded
 
-    def has_room(self, connection: ClientConnection) -> bool:
-        """Return whether a body that came in one read may stay in memory. Other bodies were counted as they came."""
-        added_bytes = connection.http.memory_bytes - connection.counted_bytes
-        return added_bytes <= 0 or self.used_bytes + added_bytes <= self._max_bytes
+    def clients(self, newcomer: str) -> list[str]:
+        """Return the clients that hold anything, beginning with the one that holds most.
 
-    def release(self, connection: ClientConnection) -> None:
-        """Uncount a connection."""
-        self._set(connection, 0)
+        Args:
+            newcomer: The client that comes before others which hold as much.
+        """
+        return sorted(self._totals, key=lambda client: (-self._totals[client], client != newcomer))
 
-    def _set(self, connection: ClientConnection, counted: int) -> None:
-        self.used_bytes += counted - connection.counted_bytes
-        connection.counted_bytes = counted
+    def holders(self, client: str) -> Collection[ClientConnection]:
+        """Return the connections of a client that are counted."""
+        return self._holders[client]
+
+    def _set(self, connection: ClientConnection, before: int, counted: int) -> None:
+        client = connection.client
+        holders = self._holders.setdefault(client, {})
+        if counted:
+            holders[connection] = counted
+        else:
+            del holders[connection]
+        self._totals[client] = self._totals.get(client, 0) + counted - before
+        if not holders:
+            del self._holders[client], self._totals[client]
+        self.used_bytes += counted - before
         self.is_exceeded = self.used_bytes > self._max_bytes

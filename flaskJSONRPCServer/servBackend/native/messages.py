@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import random
 import re
 import time
 from collections.abc import Sequence
@@ -14,12 +15,12 @@ from ...http.response import NO_CONTENT, Response, json_response, refusal_respon
 __all__ = [
     "CONTINUE",
     "LAST_CHUNK",
-    "RETRY_AFTER_S",
     "Header",
     "chunk",
     "has_no_body",
     "head_message",
     "refusal_message",
+    "retry_after_s",
     "rpc_head",
     "rpc_message",
     "whole_message",
@@ -28,8 +29,9 @@ __all__ = [
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
-# When a client that was refused for want of room may try again, in seconds; guessed.
-RETRY_AFTER_S = 1
+# When a client that was refused for want of room may try again, in seconds, at the earliest and the latest. The time is
+# random, since clients that were refused together would come back together. Guessed.
+_RETRY_AFTER_S = (1, 3)
 
 Header = tuple[str, str]
 
@@ -113,9 +115,14 @@ def refusal_message(
     response = refusal_response(refusal)
     extra_lines = "" if keeps_alive else "Connection: close\r\n"
     if isinstance(refusal, ServiceUnavailable):
-        extra_lines += f"Retry-After: {RETRY_AFTER_S}\r\n"
+        extra_lines += f"Retry-After: {retry_after_s()}\r\n"
     head = head_message(response.status, [*response.headers, *headers], extra_lines)
     return head if is_head else head + response.body
+
+
+def retry_after_s() -> int:
+    """Return when a client that was refused for want of room may try again, in seconds."""
+    return random.randint(*_RETRY_AFTER_S)  # noqa: S311  nobody gains by guessing it
 
 
 @dataclass(frozen=True, slots=True)

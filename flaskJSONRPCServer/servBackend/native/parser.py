@@ -100,6 +100,7 @@ class RequestParser:
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._unparsed_bytes = self._body_wire_bytes = self._dataless_bytes = self._body_limit = 0
+        self._declared_bytes = 0
         self._body_setting = ""
         self._is_http_1_1 = True
         self._body_head = b""  # a head for the parser that reads the body of an upgrade request
@@ -115,6 +116,35 @@ class RequestParser:
     def keeps_alive(self) -> bool:
         """Whether the client wants the connection to go on after the latest request."""
         return self._parser.should_keep_alive() if self.is_in_body else not self.is_finished
+
+    @property
+    def body_memory_bytes(self) -> int:
+        """How many bytes of memory the body that is coming holds or, if it declared its length, will hold."""
+        body = self.body
+        if not self.is_in_body or body is None:
+            return 0
+        if self._declared_bytes <= self._limits.spool_body_bytes:
+            return max(self._declared_bytes, body.memory_bytes)
+        return body.memory_bytes
+
+    @property
+    def body_spooled_bytes(self) -> int:
+        """How many bytes of a file the body that is coming takes or, if it declared its length, will take."""
+        body = self.body
+        if not self.is_in_body or body is None:
+            return 0
+        if self._declared_bytes > self._limits.spool_body_bytes:
+            return self._declared_bytes
+        return body.spooled_bytes
+
+    def head_refusal(self) -> Refusal | None:
+        """Return why the current request would be refused by its head alone, whatever its body is; else None."""
+        try:
+            self._limits.check_head(self._head)
+        except Refusal as refusal:
+            refusal.__traceback__ = refusal.__context__ = None  # its frames refer to this object
+            return refusal
+        return None
 
     def feed(self, data: bytes) -> None:
         """Parse received bytes."""
@@ -369,7 +399,9 @@ class RequestParser:
 
     def _plan_body(self) -> None:
         head, limits = self._head, self._limits
-        self.body = ReceiveBuffer(limits.spool_body_bytes)
+        self._declared_bytes = declared_bytes = int(head.get("CONTENT_LENGTH", 0))
+        # A body that will not stay in memory goes to a file from its first byte, and needs no room in memory.
+        self.body = ReceiveBuffer(0 if declared_bytes > limits.spool_body_bytes else limits.spool_body_bytes)
         self._body_limit, self._body_setting = limits.max_body_bytes, "max_body_bytes"
         coding = head.get("HTTP_TRANSFER_ENCODING")
         if coding is not None and (coding.lower() != "chunked" or not self._is_http_1_1):
@@ -379,7 +411,7 @@ class RequestParser:
             raise ExpectationFailed(f"Expect {expectation!r} is not known; 100-continue is")
         if coding is None and "CONTENT_LENGTH" not in head:
             return
-        if coding is not None or expectation is not None or int(head["CONTENT_LENGTH"]) > limits.max_body_bytes:
+        if coding is not None or expectation is not None or declared_bytes > limits.max_body_bytes:
             self._body_limit, self._body_setting = limits.body_limit(head)
             declared_length(head, self._body_limit, self._body_setting)
             self.awaits_continue = expectation is not None and self._is_http_1_1

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...http.body import broken_off
 from ...http.refusals import BadRequest, Refusal, RequestTimeout
-from .buffers import SendBuffer
+from .buffers import ReceiveBuffer, SendBuffer
 from .known_heads import KnownHeads
 from .limits import Head
 from .messages import CONTINUE
@@ -98,7 +98,8 @@ class HttpConnection:
         self._request_count = 0
         self._answer_ends_at = math.inf  # when the current answer exceeds request_timeout_s
         self._unparsed = b""  # input behind a complete request that waits for its turn
-        self._received_bytes = self._dropped_bytes = self._running_bytes = 0
+        self._received_bytes = self._dropped_bytes = 0
+        self._running: ReceiveBuffer | None = None  # the body of the request that is being answered
         self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
         self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s)
 
@@ -136,16 +137,43 @@ class HttpConnection:
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes of bodies, complete or not, and of unparsed input are held in memory."""
+        """How many bytes of bodies and of unparsed input are held in memory.
+
+        The body that is coming counts with its declared length from its head on, so that bodies which come at the same
+        time do not shut each other out when all of them are nearly complete. What is read ahead counts as it comes.
+        """
         parser, body = self._parser, self._parser.body
-        total = self._running_bytes + len(self._unparsed)
-        if parser.is_in_body and body is not None:
+        total = len(self._unparsed)
+        if self._running is not None:
+            total += self._running.memory_bytes
+        if self.phase is BODY:
+            total += parser.body_memory_bytes
+        elif parser.is_in_body and body is not None:
             total += body.memory_bytes
         if parser.completed:
             total += sum(
                 request.body.memory_bytes for request in parser.completed if isinstance(request, ParsedRequest)
             )
         return total
+
+    @property
+    def spooled_bytes(self) -> int:
+        """How many bytes of temporary files bodies take. They count as in :attr:`memory_bytes`."""
+        parser, body = self._parser, self._parser.body
+        total = 0 if self._running is None else self._running.spooled_bytes
+        if self.phase is BODY:
+            total += parser.body_spooled_bytes
+        elif parser.is_in_body and body is not None:
+            total += body.spooled_bytes
+        for message in parser.completed:
+            if isinstance(message, ParsedRequest):
+                total += message.body.spooled_bytes
+        return total
+
+    @property
+    def awaits_continue(self) -> bool:
+        """Whether the client sends its body only after :meth:`send_continue`."""
+        return self.phase is BODY and self._parser.awaits_continue
 
     @property
     def deadline(self) -> float:
@@ -204,7 +232,7 @@ class HttpConnection:
         self._request_count += 1
         if self.is_stopping or self._request_count >= self._timeouts.max_requests_per_connection:
             message.keeps_alive = False
-        self._running_bytes = message.body.memory_bytes
+        self._running = message.body
         # In phase IDLE it came in one piece, perhaps while the one before it was being answered.
         self.arrived_at = self._last_received if phase is IDLE else self._since
         self.phase, self._since = PENDING, now
@@ -217,7 +245,7 @@ class HttpConnection:
         Returns:
             Whether the owner need not act before the next request comes.
         """
-        self._running_bytes = 0
+        self._running = None
         if self.phase is not PENDING:
             return False
         parser = self._parser
@@ -234,6 +262,12 @@ class HttpConnection:
             self._enter(IDLE, now)
             self._follow_parser(now)
         return False
+
+    def send_continue(self, now: float) -> None:
+        """Send 100 Continue to a client that waits for it. The owner has room for the body."""
+        if self.awaits_continue:
+            self._parser.awaits_continue = False
+            self.queue(CONTINUE, now)
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Append bytes to :attr:`outgoing`."""
@@ -352,17 +386,18 @@ class HttpConnection:
         return now >= min(self._since + timeouts.body_timeout_s, self._last_received + timeouts.read_timeout_s)
 
     def _follow_parser(self, now: float) -> None:
-        """Enter the phase of the parser, and send 100 Continue to a client that waits for it."""
+        """Enter the phase of the parser. Refuse a body whose head is refused, before the rest of it comes."""
         parser = self._parser
         if parser.completed:
             return
         if parser.is_in_body:
-            if self.phase is not BODY:
-                self._enter(BODY, now)
-                self._body_rate.start(self._received_bytes, now)
-            if parser.awaits_continue:
-                parser.awaits_continue = False
-                self.queue(CONTINUE, now)
+            if self.phase is BODY:
+                return
+            if (refusal := parser.head_refusal()) is not None:
+                self._refuse(refusal, now)
+                return
+            self._enter(BODY, now)
+            self._body_rate.start(self._received_bytes, now)
         elif parser.is_in_head and self.phase is not HEAD:
             self._enter(HEAD, now)
 

@@ -23,9 +23,11 @@ class Front:
         self._is_stopped = False
         self.manager.start()
 
-    def connect(self, data=b""):
-        """Connect a client, and send bytes."""
-        client = self._clients.enter_context(socket.create_connection(self.listener.getsockname(), timeout=PATIENCE_S))
+    def connect(self, data=b"", host="127.0.0.1"):
+        """Connect a client from an address, and send bytes."""
+        client = self._clients.enter_context(
+            socket.create_connection(self.listener.getsockname(), timeout=PATIENCE_S, source_address=(host, 0))
+        )
         if data:
             client.sendall(data)
         return client

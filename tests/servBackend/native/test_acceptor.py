@@ -22,7 +22,7 @@ def selector():
 
 
 def acceptor_of(listener, most=100, per_client=100, proxies=()):
-    return Acceptor(listener, ConnectionLimits(most, per_client, 1000, proxies))
+    return Acceptor(listener, ConnectionLimits(most, per_client, 1000, 1000, proxies))
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
                 refused.append(key.fileobj)
     for client in refused:
         status, fields, body = receive_answer(client)
-        assert (status, fields["Retry-After"]) == (503, "1")
+        assert (status, fields["Retry-After"] in ("1", "2", "3")) == (503, True)
         assert b"max_waiting_requests (3)" in body
     assert len(calls.begun) == 2
     calls.gate.set()
@@ -166,17 +166,17 @@ def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
 
 
 def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
-    front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=MIB)
+    front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=250_000)
     half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
-    wait_until(lambda: front.manager._memory.used_bytes == 200_000)
-    refused = front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000)
+    wait_until(lambda: front.manager._room.memory.used_bytes == 200_002)
+    refused = front.connect(head(b"Content-Length: 100001", b"Expect: 100-continue", target=b"/body"))
     status, fields, body = receive_answer(refused)
-    assert (status, fields["Retry-After"]) == (503, "1")
+    assert (status, fields["Retry-After"] in ("1", "2", "3")) == (503, True)
     assert b"max_buffered_bytes" in body
     for client in half_sent:
         client.sendall(b"x")
         assert receive_answer(client)[2] == b"x" * 100_001
-    wait_until(lambda: front.manager._memory.used_bytes == 0)
+    wait_until(lambda: front.manager._room.memory.used_bytes == 0)
 
 
 def test_spooled_bodies_take_no_memory_and_leave_no_descriptor(serve):
@@ -319,7 +319,7 @@ def test_clients_that_reset_in_the_middle_of_an_answer_leave_nothing_and_no_reco
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
     wait_until(lambda: not front.manager._connections)
-    assert front.manager._memory.used_bytes == 0
+    assert front.manager._room.memory.used_bytes == 0
     assert caplog.records == []
 
 

@@ -18,7 +18,9 @@ def ask(server, size):
 
 
 def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000)
+    server = flaskJSONRPCServer(
+        ["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000, spool_body_bytes=100_000
+    )
     server.registerFunction(lambda size: "x" * size, path="/api", name="big")
     server.start()
     try:
@@ -42,11 +44,13 @@ def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
         connection.close()
     finally:
         server.stop()
-    assert caplog.records == []
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["max_buffered_bytes is reached: cut off an answer to 127.0.0.1"] * 3
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls):
-    front = serve(calls, threads=1, max_buffered_bytes=1_000_000)
+    front = serve(calls, threads=1, max_buffered_bytes=1_000_000, spool_body_bytes=1_000_000)
     body = b"x" * 60_000
     clients = [front.connect(post(body, target=b"/slow") * 2) for _ in range(60)]
 
@@ -57,7 +61,7 @@ def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls)
     refused = readable()
     assert {receive_answer(client)[0] for client in refused} == {503}
     # The server may have read 64 KiB of each client before it ran out of room.
-    assert front.manager._memory.used_bytes < 1_000_000 + 2 * 65536
+    assert front.manager._room.memory.used_bytes < 1_000_000 + 2 * 65536
     calls.gate.set()
     waiting = [client for client in clients if client not in refused]
     assert waiting

@@ -73,11 +73,12 @@ def test_header_with_a_line_break_is_refused(status, headers):
     [
         (BadRequest("no"), False, "Connection: close\r\n"),
         (BadRequest("no"), True, ""),
-        (ServiceUnavailable("no"), False, "Connection: close\r\nRetry-After: 1\r\n"),
-        (ServiceUnavailable("no"), True, "Retry-After: 1\r\n"),
+        (ServiceUnavailable("no"), False, "Connection: close\r\nRetry-After: 2\r\n"),
+        (ServiceUnavailable("no"), True, "Retry-After: 2\r\n"),
     ],
 )
-def test_refusal_has_connection_and_retry_after(refusal, keeps_alive, fields):
+def test_refusal_has_connection_and_retry_after(monkeypatch, refusal, keeps_alive, fields):
+    monkeypatch.setattr(messages, "retry_after_s", lambda: 2)
     head, _, body = messages.refusal_message(refusal, keeps_alive=keeps_alive).decode().partition("\r\n\r\n")
 
     assert head.startswith(f"HTTP/1.1 {refusal.status}\r\n")
@@ -125,3 +126,7 @@ def test_date_is_the_current_second(monkeypatch, now):
         message = messages.rpc_message(json_response(b"{}"), "")
 
         assert f"\r\nDate: {email.utils.formatdate(int(at), usegmt=True)}\r\n".encode() in message
+
+
+def test_clients_that_are_refused_together_come_back_at_different_times():
+    assert {messages.retry_after_s() for _ in range(200)} == {1, 2, 3}

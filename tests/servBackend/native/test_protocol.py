@@ -23,6 +23,7 @@ class Wire:
     def receive(self, *pieces, now=0.0):
         for piece in pieces:
             self.http.receive_data(piece, now)
+            self.http.send_continue(now)
         return self
 
     def next(self, now=0.0):
@@ -39,6 +40,7 @@ class Wire:
             keeps_alive = self.request.keeps_alive
         self.http.queue(data, now)
         self.http.finish_answer(now, keeps_alive=keeps_alive)
+        self.http.send_continue(now)
         return self.sent(now)
 
     def sent(self, now=0.0):
@@ -447,8 +449,10 @@ def test_next_request_waits_for_a_client_that_does_not_read():
 
 
 def test_memory_counts_bodies_in_every_phase():
-    wire = Wire().receive(head(b"Content-Length: 5000") + b"x" * 4000)
-    assert wire.http.memory_bytes == 4000
+    wire = Wire().receive(head(b"Content-Length: 5000"))
+    assert wire.http.memory_bytes == 5000  # all that is to come
+    wire.receive(b"x" * 4000)
+    assert wire.http.memory_bytes == 5000
     wire.receive(b"x" * 1000)
     assert wire.http.memory_bytes == 5000
     wire.request = wire.http.next_request(0.0)
@@ -461,8 +465,39 @@ def test_memory_counts_bodies_in_every_phase():
     assert wire.http.memory_bytes == 0
 
 
+def test_chunked_body_counts_as_it_comes():
+    wire = Wire().receive(head(b"Transfer-Encoding: chunked") + b"5\r\nabc")
+    assert wire.http.memory_bytes == 3
+    wire.receive(b"de\r\n5\r\n")
+    assert wire.http.memory_bytes == 5
+    wire.http.abort()
+
+
+def test_body_that_is_read_ahead_counts_as_it_comes():
+    wire = Wire().receive(GET)
+    wire.next()
+    wire.receive(head(b"Content-Length: 5000") + b"x" * 10)
+    assert wire.http.memory_bytes == 10
+    wire.answer()
+    assert wire.http.memory_bytes == 5000
+    wire.http.abort()
+
+
+def test_body_that_is_refused_for_want_of_room_is_not_asked_for():
+    wire = Wire()
+    wire.http.receive_data(head(*ASKS, b"Content-Length: 5000"), 0.0)
+    assert wire.http.awaits_continue
+    assert not wire.http.outgoing.size
+    wire.http.refuse(ServiceUnavailable("no room"), 0.0)
+    wire.http.send_continue(0.0)
+    assert wire.status() == 503
+    assert wire.http.memory_bytes == 0
+
+
 def test_spooled_body_takes_no_memory():
-    wire = Wire().receive(head(b"Content-Length: 90000") + b"x" * 80_000)
+    wire = Wire().receive(head(b"Content-Length: 90000") + b"x" * 100)
+    assert wire.http.memory_bytes == 0
+    wire.receive(b"x" * 79_900)
     assert wire.http.memory_bytes == 0
     wire.receive(b"x" * 10_000)
     assert wire.next() == ("POST", "/api", b"x" * 90_000, True)

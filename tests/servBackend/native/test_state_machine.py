@@ -93,6 +93,7 @@ class Connection(RuleBasedStateMachine):
     def bytes_come(self, size):
         piece, self.incoming = self.incoming[:size], self.incoming[size:]
         self.http.receive_data(piece, self.now)
+        self.http.send_continue(self.now)
 
     @rule(happens=RARELY)
     @precondition(lambda self: not self.http.has_eof and self.http.wants_to_receive)
@@ -142,6 +143,7 @@ class Connection(RuleBasedStateMachine):
             self.is_over = not keeps_alive
             self.http.queue(b"x" * size, self.now)
         self.http.finish_answer(self.now, keeps_alive=keeps_alive)
+        self.http.send_continue(self.now)
         assert keeps_alive or self.http.phase in (Phase.LINGERING, Phase.CLOSED)
         self.request.body.close()
         self.request = None

@@ -1,0 +1,157 @@
+"""Keeping what all connections of an address hold within its limits.
+
+If one client could use up a limit, it would shut out all others. So the client address that holds most makes room for
+the others: first by its incomplete bodies, which are refused and may be sent again, then by its unsent answers, which
+end truncated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...http.refusals import ServiceUnavailable
+from .memory import UNCOUNTED_BYTES, ByteBudget
+from .protocol import BODY, HttpConnection
+
+if TYPE_CHECKING:
+    from .backend import SharedState
+    from .client_connection import ClientConnection
+
+__all__ = ["Room"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resource:
+    """What connections hold of one kind.
+
+    Attributes:
+        setting: The name of its limit.
+        budget: Its bytes.
+        body_bytes: Returns how much of it the bodies of a connection hold.
+        has_answers: Whether unsent answers hold it too.
+    """
+
+    setting: str
+    budget: ByteBudget
+    body_bytes: Callable[[HttpConnection], int]
+    has_answers: bool
+
+    @property
+    def refusal(self) -> ServiceUnavailable:
+        """The refusal of a body that finds no room."""
+        return ServiceUnavailable(f"the server is busy: {self.setting} is reached")
+
+
+class Room:
+    """Counts what connections hold in memory and in files, and ends some of them while that exceeds a limit.
+
+    The manager's thread alone uses it.
+
+    Args:
+        shared: The state that all connections share.
+        drop: Closes a connection.
+        update_later: Has a connection updated that has been refused for the sake of another.
+
+    Attributes:
+        memory: The bytes of bodies and unsent answers in memory.
+        files: The bytes of bodies in temporary files.
+    """
+
+    def __init__(
+        self,
+        shared: SharedState,
+        *,
+        drop: Callable[[ClientConnection], None],
+        update_later: Callable[[ClientConnection], None],
+    ) -> None:
+        self.memory = ByteBudget(shared.limits.max_buffered_bytes)
+        self.files = ByteBudget(shared.limits.max_spooled_bytes)
+        self._memory = Resource("max_buffered_bytes", self.memory, lambda http: http.memory_bytes, has_answers=True)
+        self._files = Resource("max_spooled_bytes", self.files, lambda http: http.spooled_bytes, has_answers=False)
+        self._shared = shared
+        self._drop = drop
+        self._update_later = update_later
+
+    def update(self, connection: ClientConnection, now: float) -> None:
+        """Count a connection again. If it finds no room, refuse its incomplete body, or end others."""
+        is_body = connection.http.phase is BODY
+        for resource in self._count(connection):
+            if not self._make_room(resource, connection, now, is_body=is_body):
+                self._refuse(resource, connection, now)
+                return
+
+    def admit(self, connection: ClientConnection, now: float) -> bool:
+        """Count a connection with a complete request. If there is no room for its body, refuse it and go on.
+
+        Returns:
+            Whether the request may be answered.
+        """
+        for resource in self._count(connection):
+            if not self._make_room(resource, connection, now, is_body=True):
+                self._warn(resource, "refused a body of", connection)
+                self.release(connection)
+                connection.shed(resource.refusal, now)
+                self.update(connection, now)  # the next body may have begun
+                return False
+        return True
+
+    def release(self, connection: ClientConnection) -> None:
+        """Uncount a connection."""
+        if connection.is_counted:
+            self.memory.count(connection, 0)
+            self.files.count(connection, 0)
+            connection.is_counted = False
+
+    def _count(self, connection: ClientConnection) -> list[Resource]:
+        """Count a connection again. Return the resources of which it has taken more than there is."""
+        http = connection.http
+        memory_bytes, spooled_bytes = http.memory_bytes + connection.unsent_bytes, http.spooled_bytes
+        is_counted = memory_bytes > UNCOUNTED_BYTES or spooled_bytes > UNCOUNTED_BYTES
+        if not is_counted and not connection.is_counted:
+            return []
+        connection.is_counted = is_counted
+        exceeded = [self._memory] if self.memory.count(connection, memory_bytes) else []
+        return [*exceeded, self._files] if self.files.count(connection, spooled_bytes) else exceeded
+
+    def _make_room(self, resource: Resource, newcomer: ClientConnection, now: float, *, is_body: bool) -> bool:
+        """End connections until the limit is no longer exceeded. Return False if the newcomer is to be refused itself.
+
+        Args:
+            resource: What there is too little of.
+            newcomer: The connection that has grown.
+            now: The time.
+            is_body: Whether it has grown by a body, which can be refused.
+        """
+        while resource.budget.is_exceeded:
+            other = self._choose(resource, newcomer, is_body=is_body)
+            if other is None or (other is newcomer and is_body):
+                return not is_body
+            if other.http.phase is BODY:
+                self._refuse(resource, other, now)
+                self._update_later(other)
+            else:
+                self._warn(resource, "cut off an answer to", other)
+                self._drop(other)
+        return True
+
+    def _choose(self, resource: Resource, newcomer: ClientConnection, *, is_body: bool) -> ClientConnection | None:
+        for client in resource.budget.clients(newcomer.client):
+            if is_body and client == newcomer.client:
+                return newcomer
+            holders = resource.budget.holders(client)
+            found = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]
+            if not found and resource.has_answers:
+                found = [other for other in holders if other.unsent_bytes > UNCOUNTED_BYTES]
+            if found:  # the one with the least time left has been the slowest
+                return min(found, key=lambda other: other.http.deadline)
+        return newcomer if is_body else None
+
+    def _refuse(self, resource: Resource, connection: ClientConnection, now: float) -> None:
+        self._warn(resource, "refused a body of", connection)
+        connection.refuse(resource.refusal, now)
+        self._count(connection)
+
+    def _warn(self, resource: Resource, action: str, connection: ClientConnection) -> None:
+        self._shared.write_warning(f"{resource.setting} is reached: {action}", connection.client or "a client")

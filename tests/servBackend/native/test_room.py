@@ -1,0 +1,235 @@
+"""Who makes room when the connections of an address hold too much, over real sockets of several addresses."""
+
+import select
+
+import pytest
+
+from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
+from tests.helpers import wait_until
+from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
+
+LIMIT = 2_000_000
+FEW_FILES = {"max_spooled_bytes": 2_000_000, "max_page_body_bytes": 1_500_000, "max_body_bytes": 1_500_000}
+GREEDY, MODEST = "127.0.0.2", "127.0.0.1"
+
+
+def large(environ, start_response):
+    """Answer with as many bytes as the path says."""
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"x" * int(environ["PATH_INFO"][1:])]
+
+
+def half_sent(front, count, size, host=GREEDY):
+    """Connect clients that send all of their bodies but the last byte. Wait until the server has read them."""
+    before = front.manager._room.memory.used_bytes
+    clients = [
+        front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, host) for _ in range(count)
+    ]
+    wait_until(lambda: front.manager._room.memory.used_bytes == before + count * (size + 1))
+    return clients
+
+
+def answered(clients):
+    """Return the clients that have something to read."""
+    return select.select(clients, [], [], 0)[0]
+
+
+def test_half_sent_bodies_of_another_client_make_room_for_an_answer(serve, caplog):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 490_000)
+    modest = front.connect(get("/800000", b"Connection: close"))
+    assert receive_all(modest).endswith(b"x" * 800_000)
+    # The system may have taken all of the answer at once, and then nobody had to make room.
+    for client in answered(greedy):
+        status, fields, body = receive_answer(client)
+        assert (status, b"max_buffered_bytes" in body) == (503, True)
+        assert "Retry-After" in fields
+    assert all(record.levelname == "WARNING" for record in caplog.records)
+
+
+def test_half_sent_bodies_of_another_client_make_room_for_a_body(serve, caplog):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 490_000)
+    assert receive_answer(front.connect(post(b"x" * 400_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    (refused,) = answered(greedy)
+    assert receive_answer(refused)[0] == 503
+    for client in set(greedy) - {refused}:
+        client.sendall(b"x")
+        assert receive_answer(client)[0] == 200
+    said = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert said == [("WARNING", f"max_buffered_bytes is reached: refused a body of {GREEDY}")]
+
+
+def test_body_that_comes_whole_finds_room_at_the_cost_of_another_client(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    greedy = half_sent(front, 4, 495_000)
+    assert receive_answer(front.connect(post(b"x" * 50_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    assert len(answered(greedy)) == 1
+
+
+def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
+    front = serve(large, max_buffered_bytes=20_000_000, spool_body_bytes=1_000_000, min_answer_rate=0)
+    memory = front.manager._room.memory
+    while memory.used_bytes < 14_000_000:
+        before = memory.used_bytes
+        front.connect(get("/8000000"), GREEDY)  # the system takes a part of it
+        wait_until(lambda before=before: memory.used_bytes > before)
+    assert memory.used_bytes < 20_000_000
+    assert caplog.records == []
+    modest = [client for _ in range(8) for client in half_sent_soon(front, 900_000)]
+    for client in modest:
+        client.sendall(b"x")
+        assert receive_answer(client)[0] == 200
+    said = {record.getMessage() for record in caplog.records}
+    assert said == {f"max_buffered_bytes is reached: cut off an answer to {GREEDY}"}
+
+
+def half_sent_soon(front, size):
+    """Connect a client that sends all of its body but the last byte."""
+    return [front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, MODEST)]
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_as_many_bodies_as_fit_are_accepted_of_those_that_come_together(serve, is_chunked):
+    front = serve(large, max_buffered_bytes=LIMIT, threads=1)
+    field = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: 300000"
+    clients = [front.connect(head(field, target=b"/3")) for _ in range(20)]
+    for _ in range(10):
+        part = b"7530\r\n" + b"x" * 30_000 + b"\r\n" if is_chunked else b"x" * 30_000
+        for client in clients:
+            client.sendall(part)
+    if is_chunked:
+        for client in clients:
+            client.sendall(b"0\r\n\r\n")
+    statuses = [receive_answer(client)[0] for client in clients]
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= LIMIT // 300_000
+
+
+def test_body_without_room_is_refused_before_it_is_sent(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    half_sent(front, 1, 1_000_000, MODEST)
+    fields = (b"Content-Length: 1000002", b"Expect: 100-continue")
+    client = front.connect(head(*fields, target=b"/5"), MODEST)
+    assert receive_all(client).startswith(b"HTTP/1.1 503 ")
+    client = front.connect(head(*fields, target=b"/5"), GREEDY)  # no client holds more than this one would
+    assert receive_all(client).startswith(b"HTTP/1.1 503 ")
+    half_sent(front, 1, 900_000, MODEST)
+    client = front.connect(head(*fields, target=b"/5"), GREEDY)
+    assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"x" * 1_000_002)
+    assert receive_answer(client)[2] == b"xxxxx"
+
+
+def test_lines_about_the_limit_are_bounded(serve, caplog):
+    front = serve(large, max_buffered_bytes=100_000, spool_body_bytes=100_000)
+    half_sent(front, 1, 60_000)
+    for _ in range(30):
+        assert receive_answer(front.connect(head(b"Content-Length: 90000"), GREEDY))[0] == 503
+    assert 0 < len(caplog.records) < 30
+
+
+def spooled(front, size, host):
+    """Connect a client that announces a body for a file. Wait until the server has read the head."""
+    before = front.manager._room.files.used_bytes
+    client = front.connect(head(b"Content-Length: %d" % size, target=b"/5") + b"x" * 1000, host)
+    wait_until(lambda: front.manager._room.files.used_bytes == before + size)
+    return client
+
+
+def test_temporary_files_are_bounded_and_the_client_with_most_makes_room(serve, caplog):
+    front = serve(
+        large,
+        spool_body_bytes=100_000,
+        max_spooled_bytes=2_000_000,
+        max_page_body_bytes=1_500_000,
+        max_body_bytes=1_500_000,
+    )
+    greedy = [spooled(front, 600_000, GREEDY) for _ in range(3)]
+    status, _, body = receive_answer(front.connect(head(b"Content-Length: 600000", target=b"/5"), GREEDY))
+    assert (status, body) == (503, b"the server is busy: max_spooled_bytes is reached\n")
+    assert answered(greedy) == []
+    assert receive_answer(front.connect(post(b"x" * 600_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+    wait_until(lambda: answered(greedy))
+    (refused,) = answered(greedy)
+    assert receive_answer(refused)[0] == 503
+    for client in set(greedy) - {refused}:
+        client.sendall(b"x" * 599_000)
+        assert receive_answer(client)[2] == b"xxxxx"
+    wait_until(lambda: front.manager._room.files.used_bytes == 0)
+    assert front.manager._room.memory.used_bytes == 0
+    assert {record.getMessage() for record in caplog.records} == {
+        f"max_spooled_bytes is reached: refused a body of {GREEDY}"
+    }
+
+
+def test_chunked_bodies_in_files_are_bounded_as_they_grow(serve):
+    front = serve(
+        large,
+        spool_body_bytes=1000,
+        max_spooled_bytes=1_500_000,
+        max_page_body_bytes=1_500_000,
+        max_body_bytes=1_500_000,
+    )
+    first = spooled(front, 1_000_000, MODEST)
+    second = front.connect(head(b"Transfer-Encoding: chunked", target=b"/5"), MODEST)
+    second.sendall(b"10c8e0\r\n" + b"x" * 1_100_000)
+    assert receive_answer(second)[0] == 503
+    first.sendall(b"x" * 999_000)
+    assert receive_answer(first)[2] == b"xxxxx"
+
+
+def test_file_of_a_running_request_counts_until_its_answer(serve, calls):
+    front = serve(calls, spool_body_bytes=1000)
+    client = front.connect(post(b"x" * 100_000, target=b"/slow"))
+    calls.wait_begun(1)
+    wait_until(lambda: front.manager._room.files.used_bytes == 100_000)
+    calls.gate.set()
+    assert receive_answer(client)[0] == 200
+    wait_until(lambda: front.manager._room.files.used_bytes == 0)
+    client.sendall(get("/next"))
+    assert receive_answer(client)[2] == b"/next"
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"max_buffered_bytes": 1_000_000}, "spool_body_bytes=1048576 .* max_buffered_bytes=1000000"),
+        ({"max_spooled_bytes": 50_000_000}, "max_spooled_bytes=50000000 .* max_page_body_bytes=67108864"),
+        ({"max_body_bytes": 2_000_000_000}, "max_spooled_bytes=1073741824 .* max_body_bytes=2000000000"),
+    ],
+    ids=["memory", "pages", "calls"],
+)
+def test_limits_that_contradict_each_other_are_refused_at_the_start(options, names):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=0, **options)
+    with pytest.raises(SettingsError, match=names):
+        server.start()
+    assert server.addresses == []
+
+
+class Holder:
+    """What a budget knows of a connection."""
+
+    def __init__(self, client):
+        self.client = client
+
+
+def test_budget_counts_by_client_and_begins_with_the_one_that_holds_most():
+    budget = ByteBudget(200_000)
+    first, second, third = Holder("a"), Holder("a"), Holder("b")
+    assert not budget.count(first, 60_000)
+    assert not budget.count(second, 60_000)
+    assert budget.count(third, 100_000)
+    assert (budget.used_bytes, budget.is_exceeded) == (220_000, True)
+    assert budget.clients("b") == ["a", "b"]
+    assert set(budget.holders("a")) == {first, second}
+    assert not budget.count(second, 40_000)
+    assert budget.clients("a") == ["a", "b"]
+    assert budget.clients("b") == ["b", "a"]  # among equals, the newcomer goes
+    for holder in (first, second, third):
+        assert not budget.count(holder, UNCOUNTED_BYTES)
+    assert (budget.used_bytes, budget.is_exceeded, budget.clients("a")) == (0, False, [])
