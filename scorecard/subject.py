@@ -44,6 +44,7 @@ _BACKEND_SETTINGS = frozenset(
         "max_connections_per_client",
         "max_requests_per_connection",
         "max_buffered_bytes",
+        "max_spooled_bytes",
         "spool_body_bytes",
         "max_head_bytes",
         "max_concurrent_calls",

@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["LimitedLog"]
 
-# The most lines of one kind in a window, and its length; guessed.
+# The most lines of one kind in a window by default, and its length; guessed.
 _LINES = 20
 _WINDOW_S = 10.0
 
@@ -22,11 +22,15 @@ class LimitedLog:
     Args:
         write: Writes a line, given its parts.
         clock: Returns the time in seconds.
+        most_lines: The most lines of one kind in a window.
     """
 
-    def __init__(self, write: Callable[..., object], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, write: Callable[..., object], clock: Callable[[], float] = time.monotonic, most_lines: int = _LINES
+    ) -> None:
         self._write = write
         self._clock = clock
+        self._most_lines = most_lines
         self._lock = threading.Lock()
         self._windows: dict[
             str, tuple[float, int]
@@ -42,10 +46,10 @@ class LimitedLog:
         with self._lock:
             now = self._clock()
             ends_at, count = self._windows.get(kind, (0.0, 0))
-            left_out = max(0, count - _LINES) if now >= ends_at else 0
+            left_out = max(0, count - self._most_lines) if now >= ends_at else 0
             if now >= ends_at:
                 ends_at, count = now + _WINDOW_S, 0
             self._windows[kind] = ends_at, count + 1
-            is_written = count < _LINES
+            is_written = count < self._most_lines
         if is_written:
             self._write(kind, *parts, *([f"({left_out} lines like this one were left out)"] if left_out else []))

@@ -85,10 +85,9 @@ class SharedState:
         # Messages about single connections, rate-limited: anyone who can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
         # What an operator should know, however often a client can cause it.
-        self.write_warning = LimitedLog(functools.partial(log.write, WARNING)).write
+        self.write_warning = LimitedLog(functools.partial(log.write, WARNING), most_lines=1).write
         # A step that fails may do so again at once, and for ever.
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
-        self.write_cut_off = LimitedLog(functools.partial(log.write, WARNING)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         # More than one, since a readiness check may occupy one for a moment.

@@ -296,7 +296,7 @@ class ClientConnection:
                 http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
-                self.shared.write_cut_off(
+                self.shared.write_warning(
                     "an answer was cut off, since request_timeout_s has passed:", exchange.request_line
                 )
             elif exchange.has_begun:

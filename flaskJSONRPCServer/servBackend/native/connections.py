@@ -251,6 +251,8 @@ class ConnectionManager:
 
     def _shed(self, connection: ClientConnection) -> None:
         connection.shed(self.shared.busy_refusal, self._now)
+        client = connection.client or "a client"
+        self.shared.write_warning("no thread is free, within threads and max_waiting_requests: refused", client)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
@@ -324,7 +326,7 @@ class ConnectionManager:
             except (BlockingIOError, ConnectionAbortedError):  # another process has accepted it, or the client has gone
                 return
             except OSError as exc:
-                self.shared.write_log("a connection cannot be accepted:", repr(exc))
+                self.shared.write_warning("a connection cannot be accepted:", repr(exc))
                 self._acceptor.pause(self._selector, until=time.monotonic() + PAUSE_S)
                 return
             self._add_connection(sock, address)
@@ -333,7 +335,7 @@ class ConnectionManager:
         """Add an accepted connection, unless its client has too many."""
         client = self._acceptor.client_host(address)
         if not self._acceptor.admit(client):
-            self.shared.write_log("refused, since max_connections_per_client is reached:", client)
+            self.shared.write_warning("max_connections_per_client is reached: closed a connection of", client)
             sock.close()
             return
         try:

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from ...http.networks import network_of
+
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
 
-__all__ = ["UNCOUNTED_BYTES", "ByteBudget"]
+__all__ = ["UNCOUNTED_BYTES", "ByteBudget", "holder_of"]
 
 UNCOUNTED_BYTES = 16 * 1024
 """Connections that hold no more than this are not counted, so that most requests and answers never change the sum."""
+
+
+def holder_of(connection: ClientConnection) -> str:
+    """Return the client that bytes of a connection count for: the part of its address that it cannot choose."""
+    return network_of(connection.client)
 
 
 class ByteBudget:
@@ -34,7 +41,7 @@ class ByteBudget:
 
     def count(self, connection: ClientConnection, held_bytes: int) -> bool:
         """Count a connection again. Return whether it has grown while the limit is exceeded."""
-        client = connection.client
+        client = holder_of(connection)
         counted = held_bytes if held_bytes > UNCOUNTED_BYTES else 0
         before = self._holders[client].get(connection, 0) if client in self._holders else 0
         if counted != before:
@@ -54,7 +61,7 @@ class ByteBudget:
         return self._holders[client]
 
     def _set(self, connection: ClientConnection, before: int, counted: int) -> None:
-        client = connection.client
+        client = holder_of(connection)
         holders = self._holders.setdefault(client, {})
         if counted:
             holders[connection] = counted

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...http.refusals import ServiceUnavailable
-from .memory import UNCOUNTED_BYTES, ByteBudget
+from .memory import UNCOUNTED_BYTES, ByteBudget, holder_of
 from .protocol import BODY, HttpConnection
 
 if TYPE_CHECKING:
@@ -137,8 +137,9 @@ class Room:
         return True
 
     def _choose(self, resource: Resource, newcomer: ClientConnection, *, is_body: bool) -> ClientConnection | None:
-        for client in resource.budget.clients(newcomer.client):
-            if is_body and client == newcomer.client:
+        own = holder_of(newcomer)
+        for client in resource.budget.clients(own):
+            if is_body and client == own:
                 return newcomer
             holders = resource.budget.holders(client)
             found = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]

@@ -45,7 +45,7 @@ def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
     finally:
         server.stop()
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["max_buffered_bytes is reached: cut off an answer to 127.0.0.1"] * 3
+    assert said == ["max_buffered_bytes is reached: cut off an answer to 127.0.0.1"]  # of three
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
