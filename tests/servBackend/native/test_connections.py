@@ -59,7 +59,7 @@ def test_connections_of_a_client_beyond_its_limit_are_closed(serve, calls):
     assert wait_until(is_served)
 
 
-def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
+def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls, caplog):
     front = serve(calls, threads=2, max_waiting_requests=3)
     running = [front.connect(get("/slow")) for _ in range(2)]
     calls.wait_begun(2)
@@ -77,6 +77,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
         status, fields, body = receive_answer(client)
         assert (status, fields["Retry-After"] in ("1", "2", "3")) == (503, True)
         assert b"max_waiting_requests (3)" in body
+    assert caplog.messages == ["no thread is free, within threads and max_waiting_requests: refused 127.0.0.1"]
     assert len(calls.begun) == 2
     calls.gate.set()
     waiting = [client for client in others if client not in refused]
