@@ -17,7 +17,7 @@ from ...dispatch.call_control import cancelled_error
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, has_passed
 from ...dispatch.locks import CALL_NOT_RUN
 from ...dispatch.remote import WORKER_LOST
-from ...runtime.logs import ERROR, WARNING, ServerLog
+from ...runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped_error
 from .job import Job
@@ -295,7 +295,7 @@ class Slot:
             self._fail(job, deadline_error("killed"))
         else:
             self._expire(job)
-        self._lose(child)
+        self._replace(child, WARNING, "whose deadline has passed")
 
     def _end_cancelled(self, job: Job, child: ChildProcess) -> None:
         """Answer a call that its caller has cancelled, and replace its child."""
@@ -303,7 +303,7 @@ class Slot:
         if job.has_begun:
             self._queue.increment("killed")
         self._fail(job, cancelled_error("killed" if job.has_begun else "not started"))
-        self._lose(child)
+        self._replace(child, DEBUG, "which its caller has cancelled")
 
     def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
         if isinstance(exc, CallTimeoutError):
@@ -365,9 +365,17 @@ class Slot:
             self.is_alive, self._child = False, None
             child.end()
 
-    def _lose(self, child: ChildProcess) -> str:
+    def _replace(self, child: ChildProcess, level: int, why: str) -> None:
+        """Let another child take the place of one that has been killed with its call."""
+        self._discard(child)
+        self._parts.log.write(level, f"child process {self.number} (pid {child.pid}) was ended with its call, {why}")
+
+    def _discard(self, child: ChildProcess) -> str:
         self.is_alive, self._child = False, None
-        how = child.discard()
+        return child.discard()
+
+    def _lose(self, child: ChildProcess) -> str:
+        how = self._discard(child)
         self._parts.log.write(WARNING, f"child process {self.number} (pid {child.pid}) is lost: {how}")
         return how
 
