@@ -16,7 +16,7 @@ from werkzeug.http import parse_options_header
 from ..settings import Settings
 from .refusals import BadRequest, Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
 
-__all__ = ["LOOPBACK_NAMES", "Guard", "host_name", "is_cross_site"]
+__all__ = ["LOOPBACK_NAMES", "Guard", "check_host", "host_name", "is_cross_site"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
@@ -128,8 +128,8 @@ class Guard:
         host = environ.get("HTTP_HOST")
         if host is None and environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
             raise BadRequest("the request has no Host")
-        if host is not None and not _HOST.fullmatch(host):
-            raise BadRequest(f"Host {host!r} is not one host name")
+        if host is not None:
+            check_host(host)
         if self._allowed_hosts is not None and host_name(host or "") not in self._allowed_hosts:
             raise Misdirected(
                 "the request has no Host, and only those of allowed_hosts are answered"
@@ -160,6 +160,16 @@ def check_query(query: str) -> None:
 def remember(good: set[str | None], value: str) -> None:
     if len(good) < _REMEMBERED:
         good.add(value)
+
+
+def check_host(host: str) -> None:
+    """Check that a Host header is a host name or an address, with or without a port.
+
+    Raises:
+        BadRequest: It is not.
+    """
+    if not _HOST.fullmatch(host):
+        raise BadRequest(f"Host {host!r} is not one host name")
 
 
 def host_name(host: str) -> str:

@@ -1,8 +1,9 @@
 """Parsing the bytes of a connection into requests (RFC 9112).
 
 llhttp parses the grammar, in its strict default mode. This module refuses or bounds the rest, as a server on the open
-internet must: a version other than 1.0 and 1.1, no Host or two, a transfer coding other than ``chunked``, the number
-and size of header fields and trailers, the overhead of chunks, bodies without an end, CONNECT.
+internet must: a version other than 1.0 and 1.1, no Host, two or a malformed one, a fragment, a transfer coding other
+than ``chunked``, the number and size of header fields and trailers, the overhead of chunks, bodies without an end,
+CONNECT.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 
 from ...http.body import declared_length, too_large
+from ...http.guard import check_host
 from ...http.refusals import (
     BadRequest,
     ExpectationFailed,
@@ -388,13 +390,17 @@ class RequestParser:
         self._is_http_1_1 = is_http_1_1 = version == "1.1"
         head["REQUEST_METHOD"] = method.decode("latin-1")
         head["SERVER_PROTOCOL"] = "HTTP/1.1" if is_http_1_1 else "HTTP/1.0"
-        target = self._target.decode("latin-1")
+        target, host = self._target.decode("latin-1"), head.get("HTTP_HOST")
+        if "#" in target:
+            raise BadRequest("the request target has a fragment")
         if target[0] != "/":
-            target = origin_form(target, head.get("HTTP_HOST"))
+            target = origin_form(target, host)
         path, _, query = target.partition("?")
         head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         head["QUERY_STRING"] = query
-        if is_http_1_1 and "HTTP_HOST" not in head:
+        if host is not None:
+            check_host(host)
+        elif is_http_1_1:
             raise BadRequest("the request has no Host")
 
     def _plan_body(self) -> None:

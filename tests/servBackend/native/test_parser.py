@@ -107,6 +107,9 @@ def test_request_is_refused_and_nothing_behind_it_is_read(data, status):
         assert refused[1]
 
 
+BAD_HOSTS = (b"", b"a b", b"a@b", b"[::1", b"a:b", b"a/b")
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -117,6 +120,8 @@ def test_request_is_refused_and_nothing_behind_it_is_read(data, status):
         (head(b"Content-Length: 999999", target=b"/page"), "the body is over max_page_body_bytes (204800 bytes)"),
         (head(b"Host: b"), "more than one Host field"),
         (head(host=b""), "the request has no Host"),
+        *((head(host=b"Host: " + host), f"Host {host.decode()!r} is not one host name") for host in BAD_HOSTS),
+        (head(target=b"/api/add?a=1#b"), "the request target has a fragment"),
     ],
 )
 def test_refusal_names_the_setting_or_the_field(data, text):
