@@ -16,7 +16,7 @@ from ..errors import UnsupportedError
 from ..http.refusals import ClientGone, Refusal
 from ..http.request import ReceivedRequest
 from ..http.response import Response
-from ..runtime.logs import INFO
+from ..runtime.logs import ERROR, INFO
 from .base import ServBackend
 from .gate import Gate, RpcApplication
 from .sockets import Address, AnyAddress, Listener, open_listener
@@ -252,10 +252,12 @@ def report_waiting(
     begun_at = time.monotonic()
     if timeout_s <= _SILENT_S or not wait(stops, _SILENT_S).not_done:
         return
-    waiting = [instance for instance in instances if not instance.is_stopped]
-    requests = [
-        words for instance in waiting if isinstance(instance.handle, Listing) for words in instance.handle.unfinished()
-    ]
+    waiting = [instance.handle for instance in instances if not instance.is_stopped]
+    try:
+        requests = [words for handle in waiting if isinstance(handle, Listing) for words in handle.unfinished()]
+    except Exception:  # noqa: BLE001  a handle of the user's
+        server.log.write(ERROR, "unfinished() of a serving backend raised", traceback=True)
+        requests = []
     left_s = timeout_s - (time.monotonic() - begun_at)
     server.log.write(INFO, f"server {server.name!r} is stopping, and waits up to {left_s:.0f} s for {named(requests)}")
 
@@ -264,9 +266,9 @@ def named(requests: list[str]) -> str:
     """Return the requests as one phrase; the first ones of many, and the number of the others."""
     if not requests:
         return "the requests that are being answered"
-    counts = Counter(requests)
-    words = [f"{count} x {text}" if count > 1 else text for text, count in counts.most_common(_MOST_NAMED)]
-    left_out = len(requests) - sum(count for _, count in counts.most_common(_MOST_NAMED))
+    most = Counter(requests).most_common(_MOST_NAMED)
+    words = [f"{count} x {text}" if count > 1 else text for text, count in most]
+    left_out = len(requests) - sum(count for _, count in most)
     return ", ".join([*words, *([f"and {left_out} more"] if left_out else [])])
 
 

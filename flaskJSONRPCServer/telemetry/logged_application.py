@@ -8,10 +8,9 @@ from typing import Any
 
 from ..dispatch.streams import StreamedBody
 from ..http.refusals import ClientGone, Refusal
-from ..http.request import ARRIVED_AT, ReceivedRequest
+from ..http.request import ARRIVED_AT, EXCHANGE, ReceivedRequest
 from ..http.response import Response, refusal_response
 from ..servBackend.gate import RpcApplication, refusal_observer
-from ..servBackend.native.http_exchange import EXCHANGE
 from .access_log import AccessLog
 from .call_records import CallRecord, current_record
 

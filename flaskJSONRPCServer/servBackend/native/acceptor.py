@@ -108,9 +108,11 @@ class Acceptor:
 
     def admit(self, client: str) -> bool:
         """Count a new connection of a client. Return False if the client has too many."""
+        if not self._is_counted(client):
+            return True
         network = network_of(client)
         count = self._per_client.get(network, 0)
-        if count >= self._max_per_client and client and client not in self._trusted_proxies:
+        if count >= self._max_per_client:
             return False
         self._per_client[network] = count + 1
         return True
@@ -118,12 +120,17 @@ class Acceptor:
     def release(self, client: str) -> None:
         """Uncount a connection of a client, and end a pause."""
         self.resumes_at = math.inf
+        if not self._is_counted(client):
+            return
         network = network_of(client)
         count = self._per_client[network] - 1
         if count:
             self._per_client[network] = count
         else:
             del self._per_client[network]
+
+    def _is_counted(self, client: str) -> bool:
+        return bool(client) and client not in self._trusted_proxies
 
     def close(self, selector: selectors.BaseSelector) -> None:
         """Close the listener."""

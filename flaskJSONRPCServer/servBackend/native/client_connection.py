@@ -10,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from ...http.networks import network_of
 from ...http.refusals import CallTimeout, Refusal, ServiceUnavailable
 from ...runtime.thread_pool import Task
 from ..tls import send_close_notify
@@ -53,6 +54,7 @@ class ClientConnection:
         exchange: The current request.
         http: The state of the connection.
         client: As given.
+        network: The part of its address that it cannot choose, which bytes are counted for.
         scheduled_at: When the manager checks the deadline next.
         registered: The events that the selector waits for.
         is_counted: Whether the manager counts bytes of bodies or unsent answers for this connection.
@@ -72,6 +74,7 @@ class ClientConnection:
         "http",
         "is_closed",
         "is_counted",
+        "network",
         "registered",
         "scheduled_at",
         "shared",
@@ -86,6 +89,7 @@ class ClientConnection:
         self.socket = sock
         self.address = address
         self.client = client
+        self.network = network_of(client)
         self.http = http
         self.is_closed = self.is_counted = False
         self.exchange: HttpExchange | None = None
@@ -290,21 +294,23 @@ class ClientConnection:
 
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
+        cut_off = None
         with self._lock:
             http, exchange = self.http, self.exchange
             if exchange is None or not http.is_request_late(now):
                 http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
-                self.shared.write_warning(
-                    "an answer was cut off, since request_timeout_s has passed:", exchange.request_line
-                )
+                cut_off = exchange
             elif exchange.has_begun:
                 http.refuse(CallTimeout("the call did not end within request_timeout_s"), now, exchange.head)
             else:
                 http.refuse(
                     ServiceUnavailable("the request found no thread within request_timeout_s"), now, exchange.head
                 )
+        if cut_off is not None:  # without the lock, which a _logger that sends to streams takes
+            what = "an answer was cut off, since request_timeout_s has passed:"
+            self.shared.write_warning(what, cut_off.request_line)
 
     def stop(self, now: float) -> None:
         """End the connection as soon as no request is being answered."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .client_connection import ClientConnection
     from .parser import ParsedRequest
 
-__all__ = ["EXCHANGE", "HttpExchange"]
+__all__ = ["HttpExchange"]
 
 _CLOSE = "Connection: close\r\n"
 _CHUNKED = "Transfer-Encoding: chunked\r\n"
@@ -176,8 +176,8 @@ class HttpExchange:
         stream = Stream(self, is_chunked=is_chunked, status=status, **options)
         is_empty = has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD"
         if keeper is not None and not is_empty:
+            stream.keeper = keeper  # first: the keeper may end it at once
             keeper.keep(stream, self.head)
-            stream.keeper = keeper
         self._stream = self.connection.stream = stream
         self.has_sent_head = True
         self.connection.send(head)
@@ -346,8 +346,7 @@ class HttpExchange:
         unique_id = uuid.uuid4().hex
         has_begun = self._stream is not None or self.has_sent_head
         what = "an answer broke off" if has_begun else "request failed"
-        about = (f"[{unique_id}]", self.head["REQUEST_METHOD"], self.head["PATH_INFO"])
-        self.connection.shared.log.write(ERROR, what, *about, traceback=True)
+        self.connection.shared.log.write(ERROR, what, f"[{unique_id}]", self.request_line, traceback=True)
         self._end_failed(unique_id)
 
     def _end_failed(self, unique_id: str) -> None:

@@ -114,7 +114,7 @@ def refusal_message(
     """Return the answer that refuses a request. By default, it closes the connection."""
     response = refusal_response(refusal)
     extra_lines = "" if keeps_alive else "Connection: close\r\n"
-    if isinstance(refusal, ServiceUnavailable):
+    if isinstance(refusal, ServiceUnavailable) and refusal.retry_after_s is None:
         extra_lines += f"Retry-After: {retry_after_s()}\r\n"
     head = head_message(response.status, [*response.headers, *headers], extra_lines)
     return head if is_head else head + response.body

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...http.refusals import ServiceUnavailable
-from .memory import UNCOUNTED_BYTES, ByteBudget, holder_of
+from .memory import UNCOUNTED_BYTES, ByteBudget
 from .protocol import BODY, HttpConnection
 
 if TYPE_CHECKING:
@@ -137,9 +137,8 @@ class Room:
         return True
 
     def _choose(self, resource: Resource, newcomer: ClientConnection, *, is_body: bool) -> ClientConnection | None:
-        own = holder_of(newcomer)
-        for client in resource.budget.clients(own):
-            if is_body and client == own:
+        for client in resource.budget.clients(newcomer.network):
+            if is_body and client == newcomer.network:
                 return newcomer
             holders = resource.budget.holders(client)
             found = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]
@@ -147,7 +146,7 @@ class Room:
                 found = [other for other in holders if other.unsent_bytes > UNCOUNTED_BYTES]
             if found:  # the one with the least time left has been the slowest
                 return min(found, key=lambda other: other.http.deadline)
-        return newcomer if is_body else None
+        return None
 
     def _refuse(self, resource: Resource, connection: ClientConnection, now: float) -> None:
         self._warn(resource, "refused a body of", connection)

@@ -48,6 +48,9 @@ def test_proxies_and_clients_without_an_address_are_not_limited(listener, select
     acceptor = acceptor_of(listener, per_client=1, proxies=["192.0.2.9"])
     assert all(acceptor.admit("192.0.2.9") for _ in range(50))
     assert all(acceptor.admit("") for _ in range(50))
+    acceptor.release("192.0.2.9")
+    acceptor.release("")
+    assert acceptor.admit("192.0.2.8")
     acceptor.close(selector)
 
 

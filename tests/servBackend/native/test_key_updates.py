@@ -8,7 +8,8 @@ import socket
 
 from tests.helpers import wait_until
 
-LIBRARY = ctypes.CDLL(_ssl.__file__)  # of OpenSSL, which has no such call in Python
+# OpenSSL, which Python may have built in; its own module has no such call.
+LIBRARY = ctypes.CDLL(getattr(_ssl, "__file__", None))
 for name in ("TLS_client_method", "SSL_CTX_new", "SSL_new"):
     getattr(LIBRARY, name).restype = ctypes.c_void_p
 

@@ -45,7 +45,8 @@ def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
     finally:
         server.stop()
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["max_buffered_bytes is reached: cut off an answer to 127.0.0.1"]  # of three
+    assert said  # of three, one in each ten seconds
+    assert all(text.startswith("max_buffered_bytes is reached: cut off an answer to 127.0.0.1") for text in said)
     assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 

@@ -11,7 +11,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import UnsupportedError, exchange_of, flaskJSONRPCServer
-from flaskJSONRPCServer.servBackend.native.http_exchange import EXCHANGE
+from flaskJSONRPCServer.http.request import EXCHANGE
 from flaskJSONRPCServer.servBackend.serving import named
 from tests.helpers import wait_until
 from tests.servBackend.event_source import Listener
@@ -306,3 +306,27 @@ def test_part_that_is_no_bytes_is_refused(serve, part, text):
     assert text in errors[0]
     assert received.startswith(b"HTTP/1.1 200 \r\n")  # the space is required without a reason too
     assert received.endswith(b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n")
+
+
+def test_log_may_send_to_the_stream_that_is_cut_off(serve):
+    opened, may_return = [], threading.Event()
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/stream":
+            opened.append(environ[EXCHANGE].open_stream("200 OK", TEXT))
+            may_return.wait(PATIENCE_S)
+            return []
+        start_response("200 OK", TEXT)
+        return [b"answer"]
+
+    front = serve(app, request_timeout_s=1000)
+    front.shared.write_warning = lambda *parts: opened[0].send(b"log")
+    try:
+        front.connect(get("/stream"))
+        wait_until(lambda: opened)
+        (connection,) = front.manager._connections
+        late = time.monotonic() + 2000
+        connection.expire(late)
+        assert receive_answer(front.connect(get("/call")))[2] == b"answer"
+    finally:
+        may_return.set()

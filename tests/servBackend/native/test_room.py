@@ -1,6 +1,7 @@
 """Who makes room when the connections of an address hold too much, over real sockets of several addresses."""
 
 import select
+import socket
 
 import pytest
 
@@ -10,7 +11,6 @@ from tests.helpers import wait_until
 from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
 
 LIMIT = 2_000_000
-FEW_FILES = {"max_spooled_bytes": 2_000_000, "max_page_body_bytes": 1_500_000, "max_body_bytes": 1_500_000}
 GREEDY, MODEST = "127.0.0.2", "127.0.0.1"
 
 
@@ -22,7 +22,7 @@ def large(environ, start_response):
 
 
 def half_sent(front, count, size, host=GREEDY):
-    """Connect clients that send all of their bodies but the last byte. Wait until the server has read them."""
+    """Connect clients that send all of their bodies but the last byte. Wait until the server has counted them."""
     before = front.manager._room.memory.used_bytes
     clients = [
         front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, host) for _ in range(count)
@@ -38,15 +38,16 @@ def answered(clients):
 
 def test_half_sent_bodies_of_another_client_make_room_for_an_answer(serve, caplog):
     front = serve(large, max_buffered_bytes=LIMIT)
+    front.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64_000)  # so that most of an answer waits
     greedy = half_sent(front, 4, 490_000)
     modest = front.connect(get("/800000", b"Connection: close"))
     assert receive_all(modest).endswith(b"x" * 800_000)
-    # The system may have taken all of the answer at once, and then nobody had to make room.
+    wait_until(lambda: answered(greedy))
     for client in answered(greedy):
         status, fields, body = receive_answer(client)
         assert (status, b"max_buffered_bytes" in body) == (503, True)
         assert "Retry-After" in fields
-    assert all(record.levelname == "WARNING" for record in caplog.records)
+    assert {record.levelname for record in caplog.records} == {"WARNING"}
 
 
 def test_half_sent_bodies_of_another_client_make_room_for_a_body(serve, caplog):
@@ -78,7 +79,6 @@ def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
         before = memory.used_bytes
         front.connect(get("/8000000"), GREEDY)  # the system takes a part of it
         wait_until(lambda before=before: memory.used_bytes > before)
-    assert memory.used_bytes < 20_000_000
     assert caplog.records == []
     modest = [client for _ in range(8) for client in half_sent_soon(front, 900_000)]
     for client in modest:
@@ -130,7 +130,7 @@ def test_lines_about_the_limit_are_bounded(serve, caplog):
     half_sent(front, 1, 60_000)
     for _ in range(30):
         assert receive_answer(front.connect(head(b"Content-Length: 90000"), GREEDY))[0] == 503
-    assert 0 < len(caplog.records) < 30
+    assert 0 < len(caplog.records) < 10  # one in each ten seconds
 
 
 def spooled(front, size, host):
@@ -214,8 +214,8 @@ def test_limits_that_contradict_each_other_are_refused_at_the_start(options, nam
 class Holder:
     """What a budget knows of a connection."""
 
-    def __init__(self, client):
-        self.client = client
+    def __init__(self, network):
+        self.network = network
 
 
 def test_budget_counts_by_client_and_begins_with_the_one_that_holds_most():
@@ -225,11 +225,11 @@ def test_budget_counts_by_client_and_begins_with_the_one_that_holds_most():
     assert not budget.count(second, 60_000)
     assert budget.count(third, 100_000)
     assert (budget.used_bytes, budget.is_exceeded) == (220_000, True)
-    assert budget.clients("b") == ["a", "b"]
+    assert list(budget.clients("b")) == ["a", "b"]
     assert set(budget.holders("a")) == {first, second}
     assert not budget.count(second, 40_000)
-    assert budget.clients("a") == ["a", "b"]
-    assert budget.clients("b") == ["b", "a"]  # among equals, the newcomer goes
+    assert list(budget.clients("a")) == ["a", "b"]
+    assert list(budget.clients("b")) == ["b", "a"]  # among equals, the newcomer goes
     for holder in (first, second, third):
         assert not budget.count(holder, UNCOUNTED_BYTES)
-    assert (budget.used_bytes, budget.is_exceeded, budget.clients("a")) == (0, False, [])
+    assert (budget.used_bytes, budget.is_exceeded, list(budget.clients("a"))) == (0, False, [])

@@ -10,8 +10,8 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.http.request import EXCHANGE
 from flaskJSONRPCServer.runtime.resources import raise_descriptor_limit
-from flaskJSONRPCServer.servBackend.native.http_exchange import EXCHANGE
 from tests.helpers import wait_until
 from tests.servBackend.native.conftest import PATIENCE_S
 from tests.servBackend.native.samples import get, head, receive_all, receive_all_until, receive_answer
