@@ -289,14 +289,14 @@ class Pipeline:
         """Return the paths whose methods ``auth`` shows to the caller."""
         return self._authorizer.paths_allowed(exchange, paths, DISCOVER)
 
-    def check_media_type(self, exchange: Exchange) -> None:
-        """Check the Content-Type of the body of a request for a built-in URL.
+    def check_media_type(self, head: Environ) -> None:
+        """Check the Content-Type of a body.
 
         Raises:
             UnsupportedMediaType: It is none of ``media_types``.
         """
-        if exchange.head.get("CONTENT_TYPE") not in self._guard.good_media_types:
-            self._guard.check_media_type(exchange.head)
+        if head.get("CONTENT_TYPE") not in self._guard.good_media_types:
+            self._guard.check_media_type(head)
 
     def body_of(self, exchange: Exchange) -> bytes:
         """Return the body of a request for a built-in URL, decompressed.
@@ -360,9 +360,8 @@ class Pipeline:
             return
         self._guard.check_head(head)
         if head["REQUEST_METHOD"] == "POST":
-            if head.get("CONTENT_TYPE") not in self._guard.good_media_types:
-                self._guard.check_media_type(head)
-            is_gzip(head.get("HTTP_CONTENT_ENCODING", ""))
+            self.check_media_type(head)
+            is_gzip(head.get("HTTP_CONTENT_ENCODING", ""))  # which refuses any other coding
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do.

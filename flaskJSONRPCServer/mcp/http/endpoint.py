@@ -79,7 +79,7 @@ class Endpoint:
         grant = self._admitted(exchange, pipeline)
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
-        pipeline.check_media_type(exchange)
+        pipeline.check_media_type(exchange.head)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
         if not (accepted.json or accepted.events):
             raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
