@@ -17,7 +17,7 @@ from ..contract.json_objects import WrittenAsJson
 from ..runtime.text import shown
 from ..sansio_jsonrpc import ABSENT
 from .content_checks import refuse_annotations, refuse_unless
-from .written_content import is_written_part
+from .written_content import is_written_part, without_nulls
 
 __all__ = [
     "Audio",
@@ -243,7 +243,7 @@ def block_of(part: Any) -> dict[str, Any]:
     refuse_other_part(part)  # a list of parts may have changed
     if isinstance(part, Content):
         return part.members()
-    return {"type": "text", "text": part} if isinstance(part, str) else part
+    return {"type": "text", "text": part} if isinstance(part, str) else without_nulls(part)
 
 
 def refuse_other_part(part: Any) -> None:

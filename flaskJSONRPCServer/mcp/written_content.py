@@ -12,7 +12,7 @@ from typing import Any, Final
 from ..contract.json_objects import WrittenAsJson
 from .content_checks import flaw_in
 
-__all__ = ["content_in", "is_written_part", "is_written_result"]
+__all__ = ["content_in", "is_written_part", "is_written_result", "without_nulls"]
 
 # The required members of each type of part with their types, then the optional ones.
 _PARTS: Final[Mapping[str, tuple[Mapping[str, type], Mapping[str, type]]]] = {
@@ -20,7 +20,10 @@ _PARTS: Final[Mapping[str, tuple[Mapping[str, type], Mapping[str, type]]]] = {
     "image": ({"data": str, "mimeType": str}, {}),
     "audio": ({"data": str, "mimeType": str}, {}),
     "resource": ({"resource": dict}, {}),
-    "resource_link": ({"uri": str, "name": str}, {"title": str, "description": str, "mimeType": str}),
+    "resource_link": (
+        {"uri": str, "name": str},
+        {"title": str, "description": str, "mimeType": str, "size": int, "icons": list},
+    ),
 }
 _COMMON: Final = {"type": str, "annotations": dict, "_meta": dict}
 _RESULT: Final = {"content": list, "structuredContent": object, "isError": bool, "_meta": dict}
@@ -48,9 +51,18 @@ def is_written_result(value: Any) -> bool:
     return is_result and all(map(is_written_part, value["content"]))
 
 
+def without_nulls(part: Any) -> Any:
+    """Return a part without the members that are None, but those of its ``_meta``; any other value as it is."""
+    if not isinstance(part, dict):
+        return part
+    inner = ("annotations", "resource")
+    return {name: without_nulls(value) if name in inner else value for name, value in part.items() if value is not None}
+
+
 def is_written_part(value: Any) -> bool:
-    """Return whether a value has the members of a part, and no others."""
-    kind = value.get("type") if isinstance(value, dict) else None
+    """Return whether a value has the members of a part, and no others. Optional ones may be None, as models dump them."""
+    value = without_nulls(value)
+    """Return whether a value has the members of a part, and no others. What is optional may be None, as models dump it."""
     if not isinstance(kind, str) or kind not in _PARTS:
         return False
     required, optional = _PARTS[kind]
@@ -80,6 +92,6 @@ def block_of(part: Any, text_of: Callable[[Any], str]) -> dict[str, Any]:
     if isinstance(part, WrittenAsJson):
         return part.members()
     if is_part(part):
-        written: dict[str, Any] = part
+        written: dict[str, Any] = without_nulls(part)
         return written
     return {"type": "text", "text": text_of(part)}

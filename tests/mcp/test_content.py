@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from mcp_types import CallToolResult
+from mcp_types import Annotations, CallToolResult, TextContent
 
 from flaskJSONRPCServer.mcp import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
 from tests.mcp.judged import error_of, make_server, result_of
@@ -87,7 +87,7 @@ def test_value_that_the_protocol_does_not_allow_is_refused_when_the_part_is_made
     [
         {"type": "text", "text": "x", "annotations": {"audience": ["user"]}, "_meta": {"a": 1}},
         {"type": "resource", "resource": {"uri": "a:b", "blob": "eA=="}},
-        {"type": "resource_link", "uri": "a:b", "name": "b", "title": "B"},
+        {"type": "resource_link", "uri": "a:b", "name": "b", "title": "B", "size": 3, "icons": [{"src": "a:c"}]},
     ],
     ids=["text", "resource", "link"],
 )
@@ -95,6 +95,25 @@ def test_dict_with_the_members_of_a_part_is_one(part):
     members = ToolResult([part]).members()
     CallToolResult.model_validate(members)
     assert members == {"content": [part]}
+
+
+def test_parts_may_be_dumped_by_models_with_what_is_none():
+    part = TextContent(type="text", text="x", annotations=Annotations(priority=1)).model_dump(by_alias=True)
+    server, _ = make_server()
+    server.registerFunction(lambda: ToolResult([part]), path="/api", name="result", mcp=True)
+    server.registerFunction(returning(part), path="/api", name="hinted", mcp=True)
+
+    assert part["_meta"] is None
+    for name in ("result", "hinted"):
+        (sent,) = result_of(server, "tools/call", {"name": name})["content"]
+        assert sent == {"type": "text", "text": "x", "annotations": {"priority": 1.0}}
+
+
+def returning(part):
+    def hinted() -> ToolResult:
+        return {"content": [part]}
+
+    return hinted
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ...sansio_jsonrpc import JsonRpcException
 from ..feature import Result, Run, Scope, Subject
 from ..protocol.errors import InvalidParams, MissingClientCapability, NoAnswer
 from ..protocol.requests import ClientRequest, is_retry
+from ..protocol.revisions import WITH_PAGES
 from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .questions import Form
 from .sealing import Sealer, StateError
@@ -222,16 +223,22 @@ def refuse_unsupported(questions: Mapping[str, Any], request: ClientRequest) -> 
     missing: dict[str, Any] = {}
     for question in questions.values():
         for name, wanted in question["requires"].items():
-            offered = parts_offered(request.capabilities, name)
+            offered = parts_offered(request, name)
             if offered is None or any(part not in offered for part in wanted):
                 missing[name] = {**missing.get(name, {}), **wanted}
     if missing:
         raise MissingClientCapability(missing)
 
 
-def parts_offered(capabilities: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """Return the parts of a capability that a client has declared; None if it has not declared the capability."""
-    offered = capabilities.get(name)
+def parts_offered(request: ClientRequest, name: str) -> Mapping[str, Any] | None:
+    """Return the parts of a capability that a client has declared; None if it has not declared the capability.
+
+    Forms are implied where nothing else is said: by an empty object, and in the revisions before there were pages.
+
+    Source: revision 2026-07-28, "Elicitation", section "Capabilities".
+    """
+    offered = request.capabilities.get(name)
     if not isinstance(offered, dict):
         return None
-    return offered or ({"form": {}} if name == Form.CAPABILITY else {})  # revision 2026-07-28, "Elicitation"
+    implies_forms = name == Form.CAPABILITY and (not offered or request.revision not in WITH_PAGES)
+    return {**offered, "form": {}} if implies_forms else offered

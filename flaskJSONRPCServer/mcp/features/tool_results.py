@@ -13,7 +13,7 @@ from ...contract.json_objects import WrittenAsJson
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from ..content import ToolResult
 from ..unwritable import unwritable_error
-from ..written_content import content_in, is_written_result
+from ..written_content import content_in, is_written_result, without_nulls
 from .catalog import ToolEntry
 from .result_types import ResultSchema, ResultTypeError
 
@@ -59,8 +59,7 @@ def result_with_parts(tool: ToolEntry, value: Any, codec: Codec) -> dict[str, An
     if isinstance(value, ToolResult):
         return value.members()
     if tool.returns_result and is_written_result(value):
-        written: dict[str, Any] = value
-        return written
+        return {**value, "content": [without_nulls(part) for part in value["content"]]}
     if tool.returns_content or has_content(value):
         content = content_in(value, lambda part: text_of(part, codec))
         return None if content is None else {"content": content}

@@ -17,6 +17,7 @@ __all__ = [
     "SESSION_REVISIONS",
     "SUBSCRIPTION_ID",
     "SUPPORTED",
+    "WITH_PAGES",
 ]
 
 CURRENT: Final = "2026-07-28"
@@ -24,6 +25,9 @@ CURRENT: Final = "2026-07-28"
 
 SESSION_REVISIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
 """The revisions that begin with ``initialize``, the newest first."""
+
+WITH_PAGES: Final = (CURRENT, "2025-11-25")
+"""The revisions in which a user may be asked to visit a page; the others know forms only, without a mode."""
 
 BATCH_REVISION: Final = "2025-03-26"
 """The only revision with batches."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import Codec, JsonRpcResponse, encode_request
-from ..protocol.revisions import SESSION_REVISIONS
+from ..protocol.revisions import WITH_PAGES
 
 __all__ = ["OpenQuestion", "Questions", "question_params"]
 
@@ -93,7 +93,7 @@ def question_params(method: str, params: Mapping[str, Any], revision: str) -> di
     """
     if method != "elicitation/create":
         return dict(params)
-    if revision != SESSION_REVISIONS[0]:  # they know forms only, without a mode
+    if revision not in WITH_PAGES:
         return {name: value for name, value in params.items() if name != "mode"}
     if params.get("mode") == "url":
         return {**params, "elicitationId": uuid.uuid4().hex}
