@@ -7,6 +7,7 @@ other requests (an unknown path, a method such as PUT) go to Flask. Both ways gi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -163,7 +164,9 @@ class Application:
         except BaseException as exc:  # Flask always propagates these, which would end the serving thread
             if is_interrupt(exc):
                 raise
-            return sent(self._pipeline.server_error(Request(environ)), environ, start_response)
+            response = self._pipeline.server_error(Request(environ))
+            start_response(response.status, response.headers, sys.exc_info())  # Flask may have begun an answer
+            return body_of(response, environ)
 
     def _is_observed(self) -> bool:
         return (
@@ -179,6 +182,11 @@ class Application:
 def sent(response: Response, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Start a WSGI response and return its body."""
     start_response(response.status, response.headers)
+    return body_of(response, environ)
+
+
+def body_of(response: Response, environ: Environ) -> list[bytes]:
+    """Return the body of a response, which the answer to a HEAD request does not have."""
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 

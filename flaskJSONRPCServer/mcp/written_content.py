@@ -60,9 +60,9 @@ def without_nulls(part: Any) -> Any:
 
 
 def is_written_part(value: Any) -> bool:
-    """Return whether a value has the members of a part, and no others. Optional ones may be None, as models dump them."""
+    """Return whether a value has the members of a part, and no others. Optional ones may be None, as models dump."""
     value = without_nulls(value)
-    """Return whether a value has the members of a part, and no others. What is optional may be None, as models dump it."""
+    kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in _PARTS:
         return False
     required, optional = _PARTS[kind]

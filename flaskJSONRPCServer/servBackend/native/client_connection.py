@@ -175,10 +175,14 @@ class ClientConnection:
         self.send_last_part(b"", time.monotonic(), keeps_alive=keeps_alive)
         self._manager.schedule_update(self)
 
-    def lift_request_timeout(self) -> None:
-        """Let the rest of the current answer take as long as it likes."""
+    def outlast_request(self) -> None:
+        """Let the rest of the current answer take as long as it likes, without the body of its request."""
         with self._lock:
             self.http.lift_request_timeout()
+            if self.exchange is not None:
+                self.exchange.request.body.close()
+        if self.is_counted:
+            self._manager.schedule_update(self)
 
     def abort(self) -> None:
         """End the connection without sending another byte."""
@@ -329,6 +333,8 @@ class ClientConnection:
         """Close the socket. A thread that still answers finds out at its next step."""
         with self._lock:
             self.is_closed = True
+            if self.exchange is not None and not self.exchange.has_begun:  # nobody will read its body
+                self.exchange.discard()
             if self._tls is not None and self.http.is_complete:
                 send_close_notify(self._tls)
             self.http.abort()

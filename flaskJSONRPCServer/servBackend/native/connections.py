@@ -86,9 +86,10 @@ class ConnectionManager:
             self._next_check_within_s = -math.inf
         # Only the manager's thread uses the attributes below.
         self._connections: set[ClientConnection] = set()
+        self._paused: set[ClientConnection] = set()  # not read while memory is short
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
-        self._room = Room(shared, drop=self._drop_connection, update_later=self._to_update.append)
+        self._room = Room(shared, drop=self._drop_connection, update_later=self._to_update.append, resume=self._resume)
         self._stop_at = self._grace_ends_at = math.inf
         self._cut_off = 0  # connections that still had an answer to send when the stop ended
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
@@ -170,6 +171,11 @@ class ConnectionManager:
         for connection in self._deadlines.due(self._now):
             self._run_step(self._expire, connection)
         self._queue.submit()
+
+    def _resume(self) -> None:
+        """Have the paused connections read again: memory is no longer short."""
+        self._to_update.extend(self._paused)
+        self._paused.clear()
 
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events of the sockets, a wakeup or a deadline, and return the events."""
@@ -305,7 +311,10 @@ class ConnectionManager:
         self._deadlines.add(deadline, connection)
 
     def _register(self, connection: ClientConnection) -> None:
-        wanted = connection.wanted_events(may_receive=self._may_receive(connection))
+        may_receive = self._may_receive(connection)
+        if not may_receive:
+            self._paused.add(connection)
+        wanted = connection.wanted_events(may_receive=may_receive)
         if wanted == connection.registered:
             return
         if not connection.registered:
@@ -364,6 +373,7 @@ class ConnectionManager:
             self._selector.unregister(connection.socket)
             connection.registered = 0
         self._connections.remove(connection)
+        self._paused.discard(connection)
         self._deadlines.discard(connection)
         self._room.release(connection)
         self._acceptor.release(connection.client)

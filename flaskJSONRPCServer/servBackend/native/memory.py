@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,14 +19,16 @@ class ByteBudget:
 
     Args:
         max_bytes: The limit.
+        on_room: Called when the limit is no longer exceeded.
 
     Attributes:
         used_bytes: The bytes in use.
         is_exceeded: Whether they exceed the limit.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, on_room: Callable[[], object] = lambda: None) -> None:
         self._max_bytes = max_bytes
+        self._on_room = on_room
         self._holders: dict[str, dict[ClientConnection, int]] = {}
         self._totals: dict[str, int] = {}
         self.used_bytes = 0
@@ -71,4 +73,6 @@ class ByteBudget:
         if not holders:
             del self._holders[client], self._totals[client]
         self.used_bytes += counted - before
-        self.is_exceeded = self.used_bytes > self._max_bytes
+        was_exceeded, self.is_exceeded = self.is_exceeded, self.used_bytes > self._max_bytes
+        if was_exceeded and not self.is_exceeded:
+            self._on_room()

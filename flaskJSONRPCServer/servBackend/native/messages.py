@@ -122,7 +122,7 @@ def refusal_message(
 
 def retry_after_s() -> int:
     """Return when a client that was refused for want of room may try again, in seconds."""
-    return random.randint(*_RETRY_AFTER_S)  # noqa: S311  nobody gains by guessing it
+    return random.randint(*_RETRY_AFTER_S)  # noqa: S311  nobody gains by guessing it  # nosec B311
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,11 @@ class HttpConnection:
         return self.phase is BODY and self._parser.awaits_continue
 
     @property
+    def last_received_at(self) -> float:
+        """When the client has sent anything for the last time, by the same clock."""
+        return self._last_received
+
+    @property
     def deadline(self) -> float:
         """When to call :meth:`expire`, by the same clock, unless something else happens before."""
         send_deadline = self._answer_rate.ends_at if self.outgoing.size else math.inf

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Room"]
 
+# After how many seconds without a byte a body gives its room to any other; guessed.
+_SILENT_S = 5.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource:
@@ -53,6 +56,7 @@ class Room:
         shared: The state that all connections share.
         drop: Closes a connection.
         update_later: Has a connection updated that has been refused for the sake of another.
+        resume: Called when memory is no longer short.
 
     Attributes:
         memory: The bytes of bodies and unsent answers in memory.
@@ -65,8 +69,9 @@ class Room:
         *,
         drop: Callable[[ClientConnection], None],
         update_later: Callable[[ClientConnection], None],
+        resume: Callable[[], None],
     ) -> None:
-        self.memory = ByteBudget(shared.limits.max_buffered_bytes)
+        self.memory = ByteBudget(shared.limits.max_buffered_bytes, resume)
         self.files = ByteBudget(shared.limits.max_spooled_bytes)
         self._memory = Resource("max_buffered_bytes", self.memory, lambda http: http.memory_bytes, has_answers=True)
         self._files = Resource("max_spooled_bytes", self.files, lambda http: http.spooled_bytes, has_answers=False)
@@ -125,7 +130,7 @@ class Room:
             is_body: Whether it has grown by a body, which can be refused.
         """
         while resource.budget.is_exceeded:
-            other = self._choose(resource, newcomer, is_body=is_body)
+            other = self._choose(resource, newcomer, now, is_body=is_body)
             if other is None or (other is newcomer and is_body):
                 return not is_body
             if other.http.phase is BODY:
@@ -136,7 +141,11 @@ class Room:
                 self._drop(other)
         return True
 
-    def _choose(self, resource: Resource, newcomer: ClientConnection, *, is_body: bool) -> ClientConnection | None:
+    def _choose(
+        self, resource: Resource, newcomer: ClientConnection, now: float, *, is_body: bool
+    ) -> ClientConnection | None:
+        if is_body and (silent := self._silent(resource, newcomer, now)) is not None:
+            return silent
         for client in resource.budget.clients(newcomer.network):
             if is_body and client == newcomer.network:
                 return newcomer
@@ -146,7 +155,21 @@ class Room:
                 found = [other for other in holders if other.unsent_bytes > UNCOUNTED_BYTES]
             if found:  # the one with the least time left has been the slowest
                 return min(found, key=lambda other: other.http.deadline)
+            if client == newcomer.network:  # those that hold less do not pay for it
+                return None
         return None
+
+    def _silent(self, resource: Resource, newcomer: ClientConnection, now: float) -> ClientConnection | None:
+        """Return the connection whose body has been silent for longest, if any has been for long."""
+        silent = [
+            other
+            for client in resource.budget.clients(newcomer.network)
+            for other in resource.budget.holders(client)
+            if other.http.phase is BODY
+            and resource.body_bytes(other.http)
+            and now - other.http.last_received_at >= _SILENT_S
+        ]
+        return min(silent, key=lambda other: other.http.last_received_at, default=None)
 
     def _refuse(self, resource: Resource, connection: ClientConnection, now: float) -> None:
         self._warn(resource, "refused a body of", connection)

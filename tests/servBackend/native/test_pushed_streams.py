@@ -330,3 +330,25 @@ def test_log_may_send_to_the_stream_that_is_cut_off(serve):
         assert receive_answer(front.connect(get("/call")))[2] == b"answer"
     finally:
         may_return.set()
+
+
+def test_closed_stream_whose_view_works_on_is_not_cut_off(serve, caplog):
+    may_return = threading.Event()
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/stream":
+            environ[EXCHANGE].open_stream("200 OK", TEXT).close()
+            may_return.wait(PATIENCE_S)
+            return []
+        start_response("200 OK", TEXT)
+        return [b"answer"]
+
+    front = serve(app, request_timeout_s=1000)
+    client = front.connect(get("/stream"))
+    wait_until(lambda: b"0\r\n\r\n" in client.recv(65536))
+    (connection,) = front.manager._connections
+    connection.expire(time.monotonic() + 2000)
+    may_return.set()
+    client.sendall(get("/call"))
+    assert receive_answer(client)[2] == b"answer"
+    assert caplog.messages == []

@@ -2,10 +2,14 @@
 
 import select
 import socket
+import struct
+import threading
 
 import pytest
 
 from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.http.request import EXCHANGE
+from flaskJSONRPCServer.servBackend.native import room
 from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
 from tests.helpers import wait_until
 from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
@@ -193,6 +197,81 @@ def test_file_of_a_running_request_counts_until_its_answer(serve, calls):
     wait_until(lambda: front.manager._room.files.used_bytes == 0)
     client.sendall(get("/next"))
     assert receive_answer(client)[2] == b"/next"
+
+
+@pytest.mark.parametrize("spool_body_bytes", [1000, 1_000_000], ids=["file", "memory"])
+def test_bodies_of_waiting_requests_whose_clients_reset_are_dropped(serve, calls, spool_body_bytes):
+    front = serve(calls, threads=1, spool_body_bytes=spool_body_bytes)
+    running = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client = front.connect(post(b"x" * 100_000, target=b"/slow"))
+    (connection,) = wait_until(lambda: [one for one in list(front.manager._connections) if one.is_counted])
+    body = connection.exchange.request.body
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+    wait_until(lambda: body.memory_bytes == body.spooled_bytes == 0)
+    calls.gate.set()
+    assert receive_answer(running)[0] == 200
+    assert calls.begun == ["/slow"]
+
+
+def test_client_that_holds_most_gains_no_room_by_reading_ahead(serve, calls):
+    front = serve(calls, max_buffered_bytes=1_000_000, spool_body_bytes=1_000_000)
+    greedy = front.connect(post(b"x" * 890_000, target=b"/slow"), GREEDY)
+    calls.wait_begun(1)
+    (modest,) = half_sent_soon(front, 99_999)
+    wait_until(lambda: front.manager._room.memory.used_bytes == 990_000)
+    greedy.sendall(post(b"x" * 50_000))
+    wait_until(lambda: front.manager._room.memory.is_exceeded)
+    modest.sendall(b"x")
+    calls.gate.set()
+    assert receive_answer(modest)[0] == 200
+
+
+def test_stream_does_not_keep_the_body_of_its_request(serve):
+    opened = []
+
+    def app(environ, start_response):
+        opened.append(environ[EXCHANGE].open_stream("200 OK", [("Content-Type", "text/plain")]))
+        return []
+
+    front = serve(app, spool_body_bytes=1_000_000)
+    front.connect(post(b"x" * 100_000))
+    wait_until(lambda: opened)
+    wait_until(lambda: front.manager._room.memory.used_bytes == 0)
+    assert opened[0].send(b"part")
+
+
+def test_body_that_is_silent_for_long_gives_its_room_to_any_other(serve, monkeypatch):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    half_sent(front, 2, 990_000)
+    monkeypatch.setattr(room, "_SILENT_S", 0)
+    assert receive_answer(front.connect(post(b"x" * 995_000, target=b"/5"), MODEST))[2] == b"xxxxx"
+
+
+def test_client_of_a_stream_that_ends_while_memory_is_short_is_noticed_later(serve, calls):
+    closed = threading.Event()
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] != "/stream":
+            return calls(environ, start_response)
+        environ[EXCHANGE].open_stream("200 OK", [("Content-Type", "text/plain")], on_close=closed.set)
+        return []
+
+    front = serve(app, max_buffered_bytes=1_000_000, spool_body_bytes=1_000_000, idle_timeout_s=0)
+    listening = front.connect(get("/stream"))
+    assert b"200 OK" in listening.recv(1000)
+    (stream_connection,) = list(front.manager._connections)
+    greedy = front.connect(post(b"x" * 990_000, target=b"/slow"), GREEDY)
+    calls.wait_begun(1)
+    greedy.sendall(post(b"x" * 50_000))
+    wait_until(lambda: front.manager._room.memory.is_exceeded)
+    front.manager.schedule_update(stream_connection)
+    wait_until(lambda: not stream_connection.registered)
+    listening.close()
+    calls.gate.set()
+    assert closed.wait(60)
 
 
 @pytest.mark.parametrize(
