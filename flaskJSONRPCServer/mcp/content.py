@@ -7,12 +7,12 @@ if the function's hint names them.
 from __future__ import annotations
 
 import base64
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, ClassVar, Final
 
+from ..contract.hints import names_class
 from ..contract.json_objects import WrittenAsJson
 from ..runtime.text import shown
 from ..sansio_jsonrpc import ABSENT
@@ -256,11 +256,9 @@ def refuse_other_part(part: Any) -> None:
         raise TypeError(f"content has {shown(part, 200)}, which is refused: it takes strings, and parts such as Image")
 
 
-def names_content(hint: Any, kind: type = WrittenAsJson) -> bool:
-    """Return whether the hint of a result names a subclass of a class, alone or in a list or a union."""
-    if isinstance(hint, type) and issubclass(hint, kind):
-        return True
-    return any(names_content(argument, kind) for argument in typing.get_args(hint))
+def names_content(hint: Any) -> bool:
+    """Return whether the hint of a result names content, alone or in a list or a union."""
+    return names_class(hint, WrittenAsJson)
 
 
 def resource_contents(uri: str, contents: str | bytes, mime_type: str | None) -> dict[str, Any]:
