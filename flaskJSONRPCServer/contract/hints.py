@@ -18,7 +18,7 @@ from ..errors import RegistrationError
 from ..inspection import read_signature
 from .layers import attribute_of, layers_of
 
-__all__ = ["UNHINTED", "HintReader", "scope_of"]
+__all__ = ["UNHINTED", "HintReader", "names_class", "scope_of"]
 
 UNHINTED = Parameter.empty
 """The hint of a parameter or a result that has none."""
@@ -70,6 +70,13 @@ class HintReader:
             return UNHINTED
         hint = evaluated(annotation, self._scope, f"{what} of {self._function!r}", strict)
         return substituted(hint, self._types_by_variable)
+
+
+def names_class(hint: Any, kind: type) -> bool:
+    """Return whether a hint names a class or a subclass of it, alone or in a list or a union."""
+    if isinstance(hint, type) and issubclass(hint, kind):
+        return True
+    return any(names_class(argument, kind) for argument in typing.get_args(hint))
 
 
 def function_below(function: Any) -> types.FunctionType | None:

@@ -69,10 +69,14 @@ class SchemaCheck:
 
 
 def check_of(schema: Mapping[str, Any]) -> SchemaCheck | None:
-    """Return the check of a schema; None if the schema says no more than :func:`~.tool_schemas.types_in`.
+    """Return the check of a schema.
 
     Args:
         schema: A JSON Schema, valid or not.
+
+    Returns:
+        The check; None if the schema says no more than :func:`~.tool_schemas.types_in`, if its ``$schema`` is another
+        one than 2020-12, or if pydantic refuses what is made of it.
     """
     if _DIALECT not in str(schema.get("$schema", _DIALECT)):
         return None

@@ -189,7 +189,12 @@ class Compiler:
 
     def _reaches(self, name: str, other: str) -> bool:
         """Return whether a definition checks its value by another one, or is that itself."""
-        return name == other or any(self._reaches(inner, other) for inner in self._same_value.get(name, ()))
+        seen, waiting = {name}, [name]
+        while waiting:
+            new = self._same_value.get(waiting.pop(), set()) - seen
+            seen |= new
+            waiting += new
+        return other in seen
 
 
 _MAKERS: Final[Mapping[str, Callable[[Compiler, Mapping[str, Any]], CoreSchema]]] = {

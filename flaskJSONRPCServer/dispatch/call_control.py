@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..runtime.concurrency import make_lock, make_reentrant_lock
 from ..runtime.interrupts import is_interrupt
-from ..runtime.text import encodable, safe_repr
+from ..runtime.text import encodable, safe_repr, short_repr
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcSerializationError
 from .deadlines import Work
 
@@ -261,7 +261,7 @@ def check_progress(done: Any, total: Any = None, message: Any = None) -> None:
     if total is not None:
         check_amount("total", total)
     if message is not None and not isinstance(message, str):
-        raise TypeError(f"message={message!r:.200} is refused: progress takes a string, or None")
+        raise TypeError(f"message={short_repr(message)} is refused: progress takes a string, or None")
 
 
 def check_amount(name: str, value: Any) -> None:
@@ -272,13 +272,13 @@ def check_amount(name: str, value: Any) -> None:
         ValueError: It is not finite, or no float can hold it.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name}={value!r:.200} is refused: progress takes numbers")
+        raise TypeError(f"{name}={short_repr(value)} is refused: progress takes numbers")
     try:
         is_finite = math.isfinite(value)
     except OverflowError:
         is_finite = False
     if not is_finite:
-        raise ValueError(f"{name}={value!r:.200} is refused: progress takes finite numbers")
+        raise ValueError(f"{name}={short_repr(value)} is refused: progress takes finite numbers")
 
 
 def cancelled_error(work: Work) -> JsonRpcError:

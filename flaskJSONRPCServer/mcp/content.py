@@ -7,16 +7,16 @@ if the function's hint names them.
 from __future__ import annotations
 
 import base64
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any, ClassVar, Final
 
+from ..contract.hints import names_class
 from ..contract.json_objects import WrittenAsJson
-from ..runtime.text import shown
+from ..runtime.text import short_repr
 from ..sansio_jsonrpc import ABSENT
-from .content_checks import refuse_annotations, refuse_unless
+from .content_checks import check_attribute, refuse_annotations
 from .written_content import is_written_part, without_nulls
 
 __all__ = [
@@ -58,7 +58,7 @@ class Text(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        refuse_unless(self, "text", str, "a string")
+        check_attribute(self, "text", str, "a string")
         refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
@@ -77,8 +77,8 @@ class Media(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        refuse_unless(self, "data", _BYTES, "the bytes of a file")
-        refuse_unless(self, "mime_type", str, "a media type such as 'image/png'")
+        check_attribute(self, "data", _BYTES, "the bytes of a file")
+        check_attribute(self, "mime_type", str, "a media type such as 'image/png'")
         refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
@@ -143,9 +143,9 @@ class EmbeddedResource(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        refuse_unless(self, "uri", str, "a string")
-        refuse_unless(self, "contents", (str, *_BYTES), "a string, or bytes")
-        refuse_unless(self, "mime_type", (str, NoneType), "a media type such as 'image/png', or None")
+        check_attribute(self, "uri", str, "a string")
+        check_attribute(self, "contents", (str, *_BYTES), "a string, or bytes")
+        check_attribute(self, "mime_type", (str, NoneType), "a media type such as 'image/png', or None")
         refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
@@ -179,9 +179,9 @@ class ResourceLink(Content):
 
     def __post_init__(self) -> None:
         for name in ("uri", "name"):
-            refuse_unless(self, name, str, "a string")
+            check_attribute(self, name, str, "a string")
         for name in ("title", "description", "mime_type"):
-            refuse_unless(self, name, (str, NoneType), "a string, or None")
+            check_attribute(self, name, (str, NoneType), "a string, or None")
         refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
@@ -215,8 +215,8 @@ class ToolResult(WrittenAsJson):
     def __post_init__(self) -> None:
         for part in parts_of(self.content):
             refuse_other_part(part)
-        refuse_unless(self, "is_error", bool, "True or False")
-        refuse_unless(self, "meta", (Mapping, NoneType), "a dict, or None")
+        check_attribute(self, "is_error", bool, "True or False")
+        check_attribute(self, "meta", (Mapping, NoneType), "a dict, or None")
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -253,14 +253,12 @@ def refuse_other_part(part: Any) -> None:
         TypeError: It is not.
     """
     if not isinstance(part, (str, Content)) and not is_written_part(part):
-        raise TypeError(f"content has {shown(part, 200)}, which is refused: it takes strings, and parts such as Image")
+        raise TypeError(f"content has {short_repr(part)}, which is refused: it takes strings, and parts such as Image")
 
 
-def names_content(hint: Any, kind: type = WrittenAsJson) -> bool:
-    """Return whether the hint of a result names a subclass of a class, alone or in a list or a union."""
-    if isinstance(hint, type) and issubclass(hint, kind):
-        return True
-    return any(names_content(argument, kind) for argument in typing.get_args(hint))
+def names_content(hint: Any) -> bool:
+    """Return whether the hint of a result names content, alone or in a list or a union."""
+    return names_class(hint, WrittenAsJson)
 
 
 def resource_contents(uri: str, contents: str | bytes, mime_type: str | None) -> dict[str, Any]:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..runtime.text import shown
+from ..runtime.text import short_repr
 from .protocol.revisions import ROLES
 
-__all__ = ["flaw_in", "refuse_annotations", "refuse_unless"]
+__all__ = ["check_attribute", "flaw_in", "refusal_of", "refuse_annotations"]
 
 
-def refuse_unless(part: Any, name: str, accepted: type | tuple[type, ...], words: str) -> None:
-    """Check the type of an attribute of a part, a whole result or a question.
+def check_attribute(part: Any, name: str, accepted: type | tuple[type, ...], words: str) -> None:
+    """Check the type of an attribute of a part, a whole result or a question. A bool is no int.
 
     Raises:
         TypeError: It is another; the message has the words for what is accepted.
     """
     value = getattr(part, name)
-    if not isinstance(value, accepted):
-        raise TypeError(f"{type(part).__name__}({name}={shown(value, 100)}) is refused: it takes {words}")
+    if not isinstance(value, accepted) or (accepted is int and isinstance(value, bool)):
+        raise TypeError(refusal_of(part, name, f"it takes {words}"))
+
+
+def refusal_of(part: Any, name: str, reason: str) -> str:
+    """Return the message of an error about an attribute."""
+    return f"{type(part).__name__}({name}={short_repr(getattr(part, name), 100)}) is refused: {reason}"
 
 
 def refuse_annotations(part: Any) -> None:
@@ -31,9 +36,9 @@ def refuse_annotations(part: Any) -> None:
     annotations = part.annotations
     if annotations is None:
         return
-    refuse_unless(part, "annotations", Mapping, "a dict, or None")
+    check_attribute(part, "annotations", Mapping, "a dict, or None")
     if flaw := flaw_in(annotations):
-        raise TypeError(f"{type(part).__name__}(annotations={shown(annotations, 100)}) is refused: {flaw}")
+        raise TypeError(refusal_of(part, "annotations", flaw))
 
 
 def flaw_in(annotations: Mapping[str, Any]) -> str:

@@ -10,11 +10,11 @@ from urllib.parse import quote
 import flask
 
 from ..dispatch.exchange import Exchange
-from ..dispatch.idempotency.callers import CREDENTIALS, Callers, CookieUse, digest, identity_of
+from ..dispatch.idempotency.callers import Callers, CookieUse, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
+from ..http.credentials import credentials_of
 from ..http.refusals import Refusal
-from ..http.request import Environ
 from ..http.response import Response
 from .asking.rounds import SealedRounds
 from .asking.sealing import Sealer
@@ -275,7 +275,8 @@ class McpEndpoint:
     def _caching(self, scope: Scope) -> Mapping[str, Any]:
         """Return how a result may be kept: by everyone only if nothing can tell one caller from another."""
         asks = self._sources.settings.auth is not None or self._tokens is not None
-        is_private = asks or has_credentials(scope.exchange.head) or flask.has_app_context()  # which may have a login
+        has_credentials = any(credentials_of(scope.exchange.head))
+        is_private = asks or has_credentials or flask.has_app_context()  # which may have a login
         return self._caching_of("private" if is_private else "public")
 
     def _caching_of(self, cache_scope: str) -> Mapping[str, Any]:
@@ -292,10 +293,6 @@ class McpEndpoint:
         log, identity = self._sources.facts.log, identity_of(settings)
         cookies: CookieUse = "never" if settings.auth is None else "alone"
         return Callers(identity, copy_request, log, has_auth=False, cookies=cookies).caller_of(exchange)
-
-
-def has_credentials(head: Environ) -> bool:
-    return any(variable in head for variable in CREDENTIALS)
 
 
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:

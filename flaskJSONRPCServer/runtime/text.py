@@ -11,7 +11,7 @@ from typing import Any
 
 from .interrupts import is_interrupt
 
-__all__ = ["between", "digest", "encodable", "random_text", "safe_repr", "shown"]
+__all__ = ["between", "digest", "encodable", "random_text", "safe_repr", "short_repr"]
 
 
 def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> Any:
@@ -47,8 +47,8 @@ def safe_repr(value: Any) -> str:
         return f"<{type(value).__name__} without a repr()>"
 
 
-def shown(value: Any, most: int) -> str:
-    """Return the first characters of the ``repr()`` of a value, for a message, as :func:`safe_repr`."""
+def short_repr(value: Any, most: int = 200) -> str:
+    """Return the first characters of :func:`safe_repr`, for the message of an error."""
     return safe_repr(value)[:most]
 
 

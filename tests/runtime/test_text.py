@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from flaskJSONRPCServer.runtime.text import between, digest, random_text
+from flaskJSONRPCServer.runtime.text import between, digest, random_text, short_repr
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,18 @@ def test_part_between_two_markers(prefix, suffix, start, expected):
 
 def test_default_is_returned_without_a_match():
     assert between("text", "(", ")", 0, "nothing") == "nothing"
+
+
+class Unshowable:
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("a" * 9, "'aaaa"), (Unshowable(), "<Unsh")], ids=["long", "without a repr"]
+)
+def test_repr_for_a_message_is_short_and_fails_never(value, text):
+    assert short_repr(value, 5) == text
 
 
 # The digests of "abc" are those of FIPS 180-4.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from ...errors import SettingsError, unknown_name
+from ...http.credentials import credentials_of
 from ...http.refusals import BadRequest, Refusal, ServiceUnavailable
 from ...http.request import Request
 from ...inspection import read_signature
@@ -17,7 +18,7 @@ from ...runtime.logs import ERROR, ServerLog
 from ...settings import Settings
 from .keys import HEADER_NAME
 
-__all__ = ["CREDENTIALS", "Callers", "CookieUse", "Identity", "identity_of"]
+__all__ = ["Callers", "CookieUse", "Identity", "identity_of"]
 
 Identity = Callable[[Any], object]
 """Returns the name of the caller of a request, which is copied as for ``auth``; None if it has none."""
@@ -25,12 +26,6 @@ Identity = Callable[[Any], object]
 CookieUse = Literal["counts", "alone", "never"]
 
 _KEYS: Final = ("identity", "store")
-
-CREDENTIALS: Final = (
-    *("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY"),
-    *("REMOTE_USER", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN"),
-)
-"""The variables of an environ by which callers usually log in."""
 
 
 class Callers:
@@ -83,7 +78,7 @@ class Callers:
         return digest("address", request.remote_addr or "")
 
     def _credentials(self, request: Request) -> dict[str, str]:
-        credentials = dict(credentials_of(request))
+        credentials = dict(credentials_of(request.environ))
         if self._cookies == "never" or (self._cookies == "alone" and len(credentials) > 1):
             credentials.pop("HTTP_COOKIE", None)
         return credentials
@@ -103,14 +98,6 @@ class Callers:
                 raise
             self._log.write(ERROR, "the identity function of idempotency failed", traceback=True)
             raise ServiceUnavailable("the caller cannot be identified; the log of the server says why") from exc
-
-
-def credentials_of(request: Request) -> Iterator[tuple[str, str]]:
-    """Yield the credentials in a request, by their variables."""
-    environ = request.environ
-    for name in CREDENTIALS:
-        if value := environ.get(name):
-            yield name, str(value)
 
 
 def digest(*parts: str | bytes) -> bytes:

@@ -14,6 +14,7 @@ from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import TracebackText
+from ...runtime.text import short_repr
 
 __all__ = ["REMEDY", "Method", "ParentMethods", "name_of_dispatcher"]
 
@@ -131,7 +132,7 @@ def call_and_pickle(function: Callable[[Any], Any], argument: Any) -> dict[str, 
     except Exception as exc:
         kind = "the exception" if raised else "the value"
         raise ServerStateError(
-            f"{kind} {value!r:.200} cannot travel to a child process ({exc}); ask for plain values"
+            f"{kind} {short_repr(value)} cannot travel to a child process ({exc}); ask for plain values"
         ) from exc
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...dispatch.call_control import current_call
+from ...runtime.text import short_repr
 from ...sansio_jsonrpc import JsonRpcApplicationError, JsonRpcReservedError
 from .questions import Question
 
@@ -86,7 +87,9 @@ def ask_all(**questions: Question) -> dict[str, Any]:
 def refuse_other_values(questions: Mapping[str, Any]) -> None:
     for key, question in questions.items():
         if not isinstance(question, Question):
-            raise TypeError(f"ask: {key}={question!r:.100} is refused: it takes a Form, Visit, Sample or ListRoots")
+            raise TypeError(
+                f"ask: {key}={short_repr(question, 100)} is refused: it takes a Form, Visit, Sample or ListRoots"
+            )
 
 
 def written(question: Question, reason: str | None) -> dict[str, Any]:

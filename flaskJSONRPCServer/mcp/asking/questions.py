@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..content_checks import refuse_unless
+from ..content_checks import check_attribute, refusal_of
 from ..protocol.revisions import ROLES
 from .form_fields import checked_fields
 
@@ -88,15 +88,15 @@ class Form(Question):
     schema: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        refuse_unless(self, "message", str, "a string")
+        check_attribute(self, "message", str, "a string")
         is_schema = isinstance(self.schema, Mapping) and self.schema.get("type") == "object"
         fields = self.schema.get("properties", {}) if is_schema else None
         if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
             wanted = "the JSON Schema of an object, with 'type': 'object' and 'properties'"
-            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes {wanted}")
+            raise TypeError(refusal_of(self, "schema", f"it takes {wanted}"))
         for name, field_schema in fields.items():
             if is_nested(field_schema):
-                raise ValueError(f"Form: the field {name!r} is refused: a form has no objects in its fields")
+                raise ValueError(refusal_of(self, "schema", f"the field {name!r} has objects, and a form has none"))
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -147,8 +147,8 @@ class Visit(Question):
     url: str
 
     def __post_init__(self) -> None:
-        refuse_unless(self, "message", str, "a string")
-        refuse_unless(self, "url", str, "a string")
+        check_attribute(self, "message", str, "a string")
+        check_attribute(self, "url", str, "a string")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -197,9 +197,9 @@ class Sample(Question):
     def __post_init__(self) -> None:
         is_list = isinstance(self.messages, (list, tuple)) and all(map(is_message, self.messages))
         if not is_list:
-            refuse_unless(self, "messages", str, "a string, or a list of dicts with 'role' and 'content'")
-        refuse_unless(self, "max_tokens", int, "an integer")
-        refuse_unless(self, "options", Mapping, "a dict")
+            check_attribute(self, "messages", str, "a string, or a list of dicts with 'role' and 'content'")
+        check_attribute(self, "max_tokens", int, "an integer")
+        check_attribute(self, "options", Mapping, "a dict")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...dispatch.call_control import current_call
-from ...runtime.text import shown
+from ...runtime.text import short_repr
 from ...sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcReservedError
 from ..asking.ask import MAY_BEGIN_TASK
 from ..protocol.errors import is_kept_code
@@ -56,9 +56,9 @@ def refuse_unless_sendable(message: Any, code: Any) -> None:
         TypeError, ValueError: As there.
     """
     if not isinstance(message, str):
-        raise TypeError(f"ProtocolError({shown(message, 100)}) is refused: it takes a string")
+        raise TypeError(f"ProtocolError({short_repr(message, 100)}) is refused: it takes a string")
     if not isinstance(code, int) or isinstance(code, bool):
-        raise TypeError(f"ProtocolError(code={shown(code, 100)}) is refused: it takes an integer")
+        raise TypeError(f"ProtocolError(code={short_repr(code, 100)}) is refused: it takes an integer")
     if is_kept_code(code):
         taken = "-32600 to -32603, -32000 to -32016 without -32002, or a code outside -32768 to -32000"
         raise ValueError(f"ProtocolError(code={code}) is refused: take {taken}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...dispatch.call_control import current_call
-from ...runtime.text import shown
+from ...runtime.text import short_repr
 from ..protocol.requests import LOG_LEVELS
 
 __all__ = ["is_wanted", "log"]
@@ -27,9 +27,9 @@ def log(level: str, data: Any, logger: str | None = None) -> None:
         TypeError: The logger is no string.
     """
     if level not in LOG_LEVELS:
-        raise ValueError(f"level={shown(level, 100)} is refused: known are {', '.join(LOG_LEVELS)}")
+        raise ValueError(f"level={short_repr(level, 100)} is refused: known are {', '.join(LOG_LEVELS)}")
     if logger is not None and not isinstance(logger, str):
-        raise TypeError(f"logger={shown(logger, 100)} is refused: it takes a string, or None")
+        raise TypeError(f"logger={short_repr(logger, 100)} is refused: it takes a string, or None")
     call = current_call()
     if call is not None:
         call.log(level, data, logger)

@@ -13,6 +13,7 @@ from inspect import Parameter
 from typing import Any, Final
 
 from ...contract.docstrings import documentation_of
+from ...contract.hints import names_class
 from ...contract.method import Contract
 from ...contract.tool_options import Tool
 from ...contract.tool_params import is_callable_by_name
@@ -25,7 +26,7 @@ from ...sansio_jsonrpc import Codec
 from ..content import ToolResult, names_content
 from ..protocol.headers import HeaderParameter, header_parameters
 from .exposure import Exposure
-from .result_types import ResultSchema, result_schema_of
+from .result_schemas import ResultSchema, result_schema_of
 from .views import names_response
 
 __all__ = ["Catalog", "Catalogs", "ToolEntry"]
@@ -184,7 +185,7 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     except ValueError as exc:
         raise RegistrationError(str(exc)) from exc
     hint = None if contract.result is None else contract.result.hint
-    returns_content, returns_result = names_content(hint), names_content(hint, ToolResult)
+    returns_content, returns_result = names_content(hint), names_class(hint, ToolResult)
     output = options.output_schema or (None if returns_content else output_schema(contract))
     results = result_schema_of(contract, output)
     definition = definition_of(name, contract, options, schema, output)

@@ -11,6 +11,7 @@ from inspect import Parameter
 from typing import Any, Final
 
 from ...errors import RegistrationError, unknown_name
+from ...runtime.text import short_repr
 from ..feature import Feature, Method, Result, Scope
 from ..protocol.errors import InvalidParams, MalformedRequest
 from ..protocol.requests import ClientRequest
@@ -48,9 +49,9 @@ class Completion:
         """
         values = list(self.values)
         if not all(isinstance(value, str) for value in values):
-            raise TypeError(f"a completion returns {values!r:.200}; it takes strings")
+            raise TypeError(f"a completion returns {short_repr(values)}; it takes strings")
         if not is_count(self.total) or not isinstance(self.has_more, bool | None):
-            raise TypeError(f"a completion has total={self.total!r:.200} and has_more={self.has_more!r:.200}")
+            raise TypeError(f"a completion has total={short_repr(self.total)} and has_more={short_repr(self.has_more)}")
         members: dict[str, Any] = {"values": values[:_MOST_VALUES]}
         if self.total is not None:
             members["total"] = self.total
@@ -153,7 +154,7 @@ class Completions:
         if isinstance(result, Completion):
             return result
         if not isinstance(result, (list, tuple)):
-            raise TypeError(f"a completion returns {result!r:.200}; it takes a list of strings, or a Completion")
+            raise TypeError(f"a completion returns {short_repr(result)}; it takes a list of strings, or a Completion")
         return of_list(result)
 
     def _target(self, ref: Any) -> tuple[str, Target]:

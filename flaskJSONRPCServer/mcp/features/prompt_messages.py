@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ...contract.json_objects import WrittenAsJson
+from ...runtime.text import short_repr
 from ..content import Content, Text
 from ..protocol.revisions import ROLES
 
@@ -33,7 +34,7 @@ class Message(WrittenAsJson):
             raise ValueError(f"role={self.role!r} is refused: a message is of 'user' or 'assistant'")
         if not isinstance(self.content, (str, Content)):
             raise TypeError(
-                f"content={self.content!r:.200} is refused: a message has a string, or a part such as Image"
+                f"content={short_repr(self.content)} is refused: a message has a string, or a part such as Image"
             )
 
     def members(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...runtime.text import short_repr
 from ...sansio_jsonrpc import Codec, JsonRpcSerializationError
 from ..content import EmbeddedResource, names_content, resource_contents
 from .functions import ServedFunction
@@ -49,7 +50,7 @@ def json_text(value: Any, function: ServedFunction, codec: Codec) -> str:
     try:
         return codec.dumps(written).decode()
     except JsonRpcSerializationError as exc:  # it would be sent without being logged
-        raise TypeError(f"a resource returns {value!r:.200}, which has no JSON form") from exc
+        raise TypeError(f"a resource returns {short_repr(value)}, which has no JSON form") from exc
 
 
 def is_several(value: Any, function: ServedFunction) -> bool:
@@ -64,5 +65,5 @@ def is_several(value: Any, function: ServedFunction) -> bool:
 
 def contents_in(part: Any) -> dict[str, Any]:
     if not isinstance(part, EmbeddedResource):
-        raise TypeError(f"a resource returns {part!r:.200} among contents; each is an EmbeddedResource")
+        raise TypeError(f"a resource returns {short_repr(part)} among contents; each is an EmbeddedResource")
     return resource_contents(part.uri, part.contents, part.mime_type)

@@ -15,7 +15,7 @@ from ..content import ToolResult
 from ..unwritable import unwritable_error
 from ..written_content import content_in, is_written_result, without_nulls
 from .catalog import ToolEntry
-from .result_types import ResultSchema, ResultTypeError
+from .result_schemas import ResultSchema, ResultSchemaError
 
 __all__ = ["SCALARS", "failure_of", "result_of"]
 
@@ -36,7 +36,7 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
 
     Raises:
         JsonRpcSerializationError: The value has no JSON form.
-        ResultTypeError: The schema of the tool says another value.
+        ResultSchemaError: The schema of the tool says another value.
     """
     schema = tool.result_schema
     if type(value) not in SCALARS or tool.returns_content:
@@ -70,7 +70,7 @@ def refuse_unstructured(schema: ResultSchema, value: Any, result: Mapping[str, A
     """Check that a result with parts has the structured value that a schema says, unless the tool has failed.
 
     Raises:
-        ResultTypeError: It has none, or another one; clients would refuse the result.
+        ResultSchemaError: It has none, or another one; clients would refuse the result.
     """
     if result.get("isError"):
         return
@@ -78,9 +78,11 @@ def refuse_unstructured(schema: ResultSchema, value: Any, result: Mapping[str, A
         structured = result["structuredContent"]
         schema.refuse_other(structured, text_of(structured, codec))
     elif has_content(value):
-        raise ResultTypeError(f"the tool returned parts alone, which its schema does not describe: {remedy_for(value)}")
+        raise ResultSchemaError(
+            f"the tool returned parts alone, which its schema does not describe: {remedy_for(value)}"
+        )
     else:
-        raise ResultTypeError(f"the tool returned parts alone, and it has an output schema: {_STRUCTURED}")
+        raise ResultSchemaError(f"the tool returned parts alone, and it has an output schema: {_STRUCTURED}")
 
 
 def remedy_for(value: Any) -> str:

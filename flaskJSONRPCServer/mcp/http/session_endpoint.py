@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, TypeGuard
 
@@ -84,7 +85,6 @@ class SessionEndpoint:
         state = self._service.new_session(new_session_id(), message)
         streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
-        state.has_left = partial(self._sessions.has_left, session)
         # First, as the session can end as soon as it is added.
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
         try:
@@ -123,6 +123,7 @@ class SessionEndpoint:
         """
         session = self._session_of(caller)
         caller.exchange.outlives_client = True
+        caller = replace(caller, has_left=partial(self._sessions.has_left, session))
         with self._sessions.using(session):
             if isinstance(message, JsonRpcBatch):
                 if session.state.revision != BATCH_REVISION:
@@ -278,7 +279,7 @@ class SessionEndpoint:
         self, run: Callable[[AnswerStream], object], session: HttpSession, *, ends_with_run: bool = False
     ) -> Response:
         def begin(outlet: AnswerStream) -> None:
-            outlet.on_close(lambda: self._sessions.touch(session))
+            self._sessions.connect(session, outlet)
             run(outlet)
 
         return event_stream(begin, self._keep_alive_s, ends_with_run=ends_with_run)

@@ -48,10 +48,12 @@ class Caller:
     Attributes:
         exchange: The HTTP request that it comes by.
         grant: What the token of the client allows; None without tokens.
+        has_left: Returns whether the client has gone, as far as the transport knows.
     """
 
     exchange: Exchange
     grant: Grant | None = None
+    has_left: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ class SessionService:
         is_over = self._sources.streams.watch_period()
         questions = None if send is drop else send
         waiting = self._waiting.calls_of(caller.exchange)
-        wait_while = while_present(locks.wait_while, session.has_left)
+        wait_while = while_present(locks.wait_while, caller.has_left)
         rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 

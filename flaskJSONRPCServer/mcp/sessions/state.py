@@ -95,7 +95,6 @@ class Session:
         uris: The resources whose changes it wants to learn.
         log_level: The least severe level of log messages that the client wants.
         has_ended: Whether it has ended.
-        has_left: Returns whether its client has gone, as far as the transport knows.
     """
 
     def __init__(
@@ -108,7 +107,6 @@ class Session:
         self.wanted = Filter(every_list(), self.uris)
         self.log_level = _FIRST_LOG_LEVEL
         self.has_ended = False
-        self.has_left: Callable[[], bool] = lambda: False  # replaced before the first request
         self._offers = introduction.capabilities
         self._codec = codec
         self._uri_bytes = 0  # guarded by _changing, as changes of uris are

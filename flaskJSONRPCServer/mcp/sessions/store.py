@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from ...http.refusals import ServiceUnavailable
 from ...runtime.concurrency import make_lock
@@ -36,6 +36,13 @@ def new_session_id() -> str:
     return secrets.token_urlsafe(32)
 
 
+class Connection(Protocol):
+    """A connection of a client, on which it gets events."""
+
+    def on_close(self, callback: Callable[[], object]) -> None:
+        """Call a function once when the connection has been closed; at once if it has been."""
+
+
 @dataclass(eq=False, slots=True)
 class HttpSession:
     """A session whose messages come by HTTP.
@@ -45,6 +52,7 @@ class HttpSession:
         streams: Its streams.
         caller: Whom it belongs to, hashed.
         leave: Called when it ends.
+        connections: The open connections of its client. Any thread changes them, in one step.
         used_at: When it was used last, by the clock of :class:`Sessions`. Any thread sets it, in one step.
     """
 
@@ -52,12 +60,13 @@ class HttpSession:
     streams: SessionStreams
     caller: bytes
     leave: Callable[[], object] = field(default=lambda: None)
+    connections: set[Connection] = field(default_factory=set)
     used_at: float = 0.0
 
     @property
     def is_in_use(self) -> bool:
-        """Whether a request runs, or the client has a stream open."""
-        return self.state.has_calls or self.streams.are_connected
+        """Whether a request runs, or the client has a connection open."""
+        return self.state.has_calls or bool(self.connections)
 
     def end(self) -> None:
         """End it."""
@@ -138,14 +147,18 @@ class Sessions:
         session.used_at = self._clock()
 
     def has_left(self, session: HttpSession) -> bool:
-        """Return whether the client of a session has neither a stream open nor made a request for a while.
+        """Return whether the client of a session has neither a connection open nor made a request for a while."""
+        return not session.connections and self._clock() - session.used_at > LEFT_S
 
-        A call that waits for its client asks this again and again.
-        """
-        if session.streams.are_connected:
-            self.touch(session)  # as the end of a connection is noted a moment after it
-            return False
-        return self._clock() - session.used_at > LEFT_S
+    def connect(self, session: HttpSession, connection: Connection) -> None:
+        """Note that the client of a session has a connection open, until it is closed. Takes no lock."""
+
+        def end() -> None:
+            self.touch(session)  # first, as the client has not left yet
+            session.connections.discard(connection)
+
+        session.connections.add(connection)
+        connection.on_close(end)
 
     @contextmanager
     def using(self, session: HttpSession) -> Iterator[None]:

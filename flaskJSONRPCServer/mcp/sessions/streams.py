@@ -123,12 +123,6 @@ class SessionStreams:
             raise UnknownEventError(last_event_id)
         return stream, int(parts[2])
 
-    @property
-    def are_connected(self) -> bool:
-        """Whether the client has a connection open."""
-        with self.lock:
-            return any(stream.is_connected for stream in self._streams.values())
-
     def end(self) -> None:
         """End all connections, and forget all events."""
         with self.lock:

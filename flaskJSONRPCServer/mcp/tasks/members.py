@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ...sansio_jsonrpc import JsonRpcParseError, JsonRpcSerializationError
-from ..protocol.errors import TooLarge
+from ..protocol.errors import TooLarge, TooManyTasks
 from ..protocol.revisions import SERVER_INFO
 from ..sources import Sources
 from ..unwritable import unwritable_error
@@ -56,8 +56,13 @@ class ShownMembers:
             TooLarge: No answer could have them, the tasks keep too much already, or they exceed a limit of JSON.
         """
         text = self._text(members)
-        if len(text) > self._room_bytes(task) or not self._store.reserve_shown(task, len(text)):
-            raise TooLarge(f"{what} too large for a task: {len(text)} bytes")
+        too_large = f"{what} too large for a task: {len(text)} bytes"
+        if len(text) > self._room_bytes(task):
+            raise TooLarge(too_large)
+        try:
+            self._store.reserve_shown(task, len(text))
+        except TooManyTasks as exc:
+            raise TooLarge(too_large) from exc
         try:
             self._sources.codec().loads(text)
         except JsonRpcParseError as exc:  # clients could not read it either, with limits like these

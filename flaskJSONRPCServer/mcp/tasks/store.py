@@ -37,6 +37,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A bound that some tasks would exceed.
+
+    Attributes:
+        reason: The bound, in words.
+        is_of_caller: Whether it bounds the tasks of one caller, rather than all.
+        most_bytes: The most bytes that it allows; None if it bounds the number of tasks.
+    """
+
+    reason: str
+    is_of_caller: bool = False
+    most_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskBounds:
     """How many tasks there may be, and how large. All of these are guessed.
 
@@ -52,10 +67,19 @@ class TaskBounds:
     total_bytes: int = 64 * 1024 * 1024
     bytes_of_caller: int = 16 * 1024 * 1024
 
-    def allow(self, of_caller: Usage, total: Usage) -> bool:
-        """Return whether one caller and all together may keep so much."""
-        has_caller_room = of_caller.tasks <= self.tasks_of_caller and of_caller.size_bytes <= self.bytes_of_caller
-        return has_caller_room and total.tasks <= self.tasks and total.size_bytes <= self.total_bytes
+    def exceeded(self, of_caller: Usage, total: Usage) -> Exceeded | None:
+        """Return the first bound that one caller, or all together, would exceed; None if none."""
+        of_each = "of each caller"
+        if total.tasks > self.tasks:
+            return Exceeded(f"{_TOO_MANY} {self.tasks}")
+        if of_caller.tasks > self.tasks_of_caller:
+            return Exceeded(f"{_TOO_MANY} {self.tasks_of_caller} {of_each}", is_of_caller=True)
+        if total.size_bytes > self.total_bytes:
+            return Exceeded(f"{_TOO_LARGE} {self.total_bytes} bytes", most_bytes=self.total_bytes)
+        if of_caller.size_bytes > self.bytes_of_caller:
+            reason = f"{_TOO_LARGE} {self.bytes_of_caller} bytes {of_each}"
+            return Exceeded(reason, is_of_caller=True, most_bytes=self.bytes_of_caller)
+        return None
 
 
 class TaskStore:
@@ -93,10 +117,7 @@ class TaskStore:
         """
         self.purge()
         with self._changing:
-            if self._to_forget(task, 0, 1) is None:
-                self._refuse_number(task)
-            if not self._make_room(task, size_bytes, 1):
-                self._refuse_size(task, size_bytes)
+            self._make_room(task, size_bytes, 1)
             self._tasks[task.id] = task
             self._counts[task.owner] += 1
             self._sizes[task] = 0
@@ -122,17 +143,16 @@ class TaskStore:
             if task in self._sizes:
                 self._reserve(task, size_bytes)
 
-    def reserve_shown(self, task: Task, size_bytes: int) -> bool:
-        """Count what a task shows from now on, in place of what it has shown; return whether there is room for it."""
+    def reserve_shown(self, task: Task, size_bytes: int) -> None:
+        """Count what a task shows from now on, in place of what it has shown, unless it is forgotten.
+
+        Raises:
+            TooManyTasks: As for :meth:`reserve`.
+        """
         with self._changing:
-            if task not in self._sizes:
-                return False
-            try:
+            if task in self._sizes:
                 self._reserve(task, size_bytes - self._shown.get(task, 0))
-            except TooManyTasks:
-                return False
-            self._shown[task] = size_bytes
-            return True
+                self._shown[task] = size_bytes
 
     def note_run(self, task: Task) -> None:
         """Note that the function of a task runs."""
@@ -189,39 +209,35 @@ class TaskStore:
         self._bytes += Counter()
 
     def _reserve(self, task: Task, more_bytes: int) -> None:
-        if not self._make_room(task, more_bytes):
-            self._refuse_size(task, more_bytes)
+        self._make_room(task, more_bytes)
         self._grow(task, more_bytes)
 
-    def _make_room(self, task: Task, size_bytes: int, count: int = 0) -> bool:
-        """Forget ended tasks until there is room; return whether there is. Otherwise nothing is forgotten."""
-        forgotten = self._to_forget(task, size_bytes, count)
-        for ended in forgotten or ():
-            self._remove(ended)
-        return forgotten is not None
-
-    def _to_forget(self, task: Task, size_bytes: int, count: int) -> list[Task] | None:
-        """Return the tasks in whose place there is room for more; None if there is not enough room.
+    def _make_room(self, task: Task, more_bytes: int, count: int = 0) -> None:
+        """Forget ended tasks until there is room for more.
 
         Args:
             task: The task that needs it.
-            size_bytes: How many more bytes it needs.
+            more_bytes: How many more bytes it needs.
             count: How many more tasks there are with it.
+
+        Raises:
+            TooManyTasks: There is not enough room. Nothing is forgotten.
         """
         owner = task.owner
-        of_caller = Usage(self._counts[owner] + count, self._bytes[owner] + size_bytes)
-        total = Usage(len(self._sizes) + count, sum(self._bytes.values()) + size_bytes)
+        of_caller = Usage(self._counts[owner] + count, self._bytes[owner] + more_bytes)
+        total = Usage(len(self._sizes) + count, sum(self._bytes.values()) + more_bytes)
         forgotten: list[Task] = []
         candidates = self._ended_except(task)
-        while not self._bounds.allow(of_caller, total):
+        while (exceeded := self._bounds.exceeded(of_caller, total)) is not None:
             ended = next(candidates, None)
             if ended is None:
-                return None
+                raise self._refusal_of(exceeded, owner, more_bytes)
             if ended.owner == owner:
                 of_caller = of_caller.without(self._sizes[ended])
             total = total.without(self._sizes[ended])
             forgotten.append(ended)
-        return forgotten
+        for ended in forgotten:
+            self._remove(ended)
 
     def _ended_except(self, task: Task) -> Iterator[Task]:
         """Yield the other tasks that have ended, and whose functions do not run: first those of the same caller."""
@@ -231,36 +247,21 @@ class TaskStore:
                 if is_over and other is not task and (other.owner == task.owner) == is_own:
                     yield other
 
-    def _refuse_number(self, task: Task) -> None:
-        bounds, owner = self._bounds, task.owner
-        if len(self._sizes) >= bounds.tasks:
-            raise self._refusal(f"{_TOO_MANY} {bounds.tasks}", None)
-        if self._counts[owner] >= bounds.tasks_of_caller:
-            raise self._refusal(f"{_TOO_MANY} {bounds.tasks_of_caller} of each caller", owner)
-
-    def _refuse_size(self, task: Task, more_bytes: int) -> None:
-        bounds, owner = self._bounds, task.owner
-        if sum(self._bytes.values()) + more_bytes > bounds.total_bytes:
-            may_fit = more_bytes <= bounds.total_bytes
-            raise self._refusal(f"{_TOO_LARGE} {bounds.total_bytes} bytes", None, may_fit=may_fit)
-        if self._bytes[owner] + more_bytes > bounds.bytes_of_caller:
-            may_fit = more_bytes <= bounds.bytes_of_caller
-            raise self._refusal(f"{_TOO_LARGE} {bounds.bytes_of_caller} bytes of each caller", owner, may_fit=may_fit)
-
-    def _refusal(self, reason: str, owner: bytes | None, *, may_fit: bool = True) -> TooManyTasks:
+    def _refusal_of(self, exceeded: Exceeded, owner: bytes, more_bytes: int) -> TooManyTasks:
         """Return the error for a task over a bound.
 
         Args:
-            reason: Which bound.
-            owner: The caller whose tasks it bounds; None for all.
-            may_fit: Whether there can be room after others have expired.
+            exceeded: The bound.
+            owner: The caller whose task it is.
+            more_bytes: How many more bytes the task needs. If these alone exceed the bound, no wait makes room.
         """
-        bounded = (task for task in self._tasks.values() if owner in {None, task.owner})
+        may_fit = exceeded.most_bytes is None or more_bytes <= exceeded.most_bytes
+        bounded = (task for task in self._tasks.values() if not exceeded.is_of_caller or task.owner == owner)
         oldest = next(bounded, None) if may_fit else None
         if oldest is None:  # or all of them have expired, and count until their functions return
-            return TooManyTasks(reason)
+            return TooManyTasks(exceeded.reason)
         wait_s = max(1, math.ceil(oldest.expires_at - time.monotonic()))
-        refusal = TooManyTasks(f"{reason}; the oldest expires in {wait_s} s")
+        refusal = TooManyTasks(f"{exceeded.reason}; the oldest expires in {wait_s} s")
         refusal.retry_after_s = wait_s
         return refusal
 

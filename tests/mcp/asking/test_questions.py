@@ -223,7 +223,9 @@ NESTED = {"type": "object", "properties": {}}
 
 @pytest.mark.parametrize("field", [NESTED, {"type": "array", "items": NESTED}, {"$ref": "#/$defs/A"}], ids=str)
 def test_form_with_objects_in_its_fields_is_refused(field):
-    with pytest.raises(ValueError, match=r"^Form: the field 'a' is refused: a form has no objects in its fields$"):
+    with pytest.raises(
+        ValueError, match=r"^Form\(schema=.*\) is refused: the field 'a' has objects, and a form has none$"
+    ):
         Form("Which?", {"type": "object", "properties": {"a": field}})
 
 
@@ -262,9 +264,10 @@ def asked_at(server, path, params):
         (lambda: Sample(["Hello"]), "['Hello']", "Sample(messages="),
         (lambda: Sample([{"role": "user"}]), "[{'role': 'user'}]", "Sample(messages="),
         (lambda: Sample("Hello", "10"), "'10'", "Sample(max_tokens="),
+        (lambda: Sample("Hello", True), "True", "Sample(max_tokens="),
         (lambda: Sample("Hello", options=None), "None", "Sample(options="),
     ],
-    ids=["form", "reason", "url", "message", "texts", "message_without_content", "max_tokens", "options"],
+    ids=["form", "reason", "url", "message", "texts", "message_without_content", "max_tokens", "bool", "options"],
 )
 def test_question_that_no_client_could_read_is_refused(make, value, name):
     with pytest.raises(TypeError) as refused:

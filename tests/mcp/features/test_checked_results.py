@@ -143,7 +143,7 @@ PARTS_ALONE = "return ToolResult(parts, structured=value)"
         (["a", Image(b"png")], list[str | Image], PARTS_ALONE),
         (ToolResult(["a"], structured={"a": "x"}), None, "a: Input should be a valid integer"),
         (ToolResult(["a"], structured={"a": "x"}), ToolResult, "a: Input should be a valid integer"),
-        (ToolResult(["a"], structured=[1]), None, "a JSON array, and its schema says object"),
+        (ToolResult(["a"], structured=[1]), None, "Input should be an object"),
         ({"b": 1}, None, "a: Field required"),
         ({"b": 1}, dict, "a: Field required"),
         ({"b": 1}, dict | Image, "a: Field required"),

@@ -289,13 +289,14 @@ def test_contents_and_lists_are_private_with_auth():
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Cookie"])
-def test_contents_are_private_if_the_request_has_credentials(name):
+@pytest.mark.parametrize(("value", "scope"), [("a=b", "private"), ("", "public")], ids=["full", "empty"])
+def test_contents_are_private_if_the_request_has_credentials(name, value, scope):
     server, endpoint = make_server()
     endpoint.resource("a:b")(returning("text"))
     request = request_of("resources/read", {"uri": "a:b"})
-    request.headers[name] = "a=b"
+    request.headers[name] = value
 
-    assert call_wsgi(server.getWSGI(), request).json()["result"]["cacheScope"] == "private"
+    assert call_wsgi(server.getWSGI(), request).json()["result"]["cacheScope"] == scope
 
 
 def test_contents_in_a_flask_application_are_private_since_it_may_have_a_login():

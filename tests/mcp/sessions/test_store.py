@@ -7,7 +7,7 @@ from flaskJSONRPCServer.mcp.calls.open_call import OpenCall
 from flaskJSONRPCServer.mcp.protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound
 from flaskJSONRPCServer.mcp.sessions.questions import Questions, question_params
 from flaskJSONRPCServer.mcp.sessions.state import Introduction, Session, introduction_in
-from flaskJSONRPCServer.mcp.sessions.store import HttpSession, Sessions, new_session_id
+from flaskJSONRPCServer.mcp.sessions.store import LEFT_S, HttpSession, Sessions, new_session_id
 from flaskJSONRPCServer.mcp.sessions.streams import SessionStreams
 from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcError,
@@ -72,7 +72,7 @@ def test_session_that_nothing_uses_ends_after_its_time(sessions, clock):
 
 def test_session_with_an_open_stream_does_not_expire(sessions, clock):
     session = added(sessions, "a")
-    session.streams.standalone.attach(OpenOutlet())
+    sessions.connect(session, Connection())
     clock.now = 1000
     assert sessions.find("a", b"me") is session
 
@@ -87,14 +87,14 @@ def test_idle_time_begins_at_the_end_of_a_use(sessions, clock):
 
 def test_sessions_that_nothing_uses_are_purged(sessions, clock):
     idle, connected = added(sessions, "a"), added(sessions, "b")
-    outlet = OpenOutlet()
-    connected.streams.standalone.attach(outlet)
+    connection = Connection()
+    sessions.connect(connected, connection)
     clock.now = 1000
     sessions.purge()
     assert (idle.state.has_ended, connected.state.has_ended) == (True, False)
 
-    outlet.close()
-    clock.now = 1010  # its idle time has begun at the purge
+    connection.close()
+    clock.now = 1010  # its idle time has begun at the end of the connection
     sessions.purge()
     assert sessions.find("b", b"me") is connected
     clock.now = 1021
@@ -103,14 +103,34 @@ def test_sessions_that_nothing_uses_are_purged(sessions, clock):
     assert len(sessions) == 0
 
 
-class OpenOutlet:
-    is_closed = False
+def test_client_has_left_after_a_while_without_a_connection_or_a_request(sessions, clock):
+    session, first, second = added(sessions, "a"), Connection(), Connection()
+    sessions.connect(session, first)
+    sessions.connect(session, second)
 
-    def send(self, data):
-        return True
+    clock.now += LEFT_S + 1
+    assert not sessions.has_left(session)
+    first.close()
+    clock.now += LEFT_S + 1
+    assert not sessions.has_left(session)
+    second.close()
+    assert not sessions.has_left(session)
+    clock.now += LEFT_S + 1
+    assert sessions.has_left(session)
+    sessions.touch(session)
+    assert not sessions.has_left(session)
+
+
+class Connection:
+    def __init__(self):
+        self.callbacks = []
+
+    def on_close(self, callback):
+        self.callbacks.append(callback)
 
     def close(self):
-        self.is_closed = True
+        for callback in self.callbacks:
+            callback()
 
 
 def test_session_used_longest_ago_ends_for_a_new_one(sessions, clock):
@@ -125,7 +145,7 @@ def test_session_used_longest_ago_ends_for_a_new_one(sessions, clock):
 
 def test_new_session_is_refused_while_all_are_in_use(sessions):
     for name in ("a", "b"):
-        added(sessions, name).streams.standalone.attach(OpenOutlet())
+        sessions.connect(added(sessions, name), Connection())
     with pytest.raises(ServiceUnavailable):
         added(sessions, "c")
     assert len(sessions) == 2

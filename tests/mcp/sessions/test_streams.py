@@ -148,11 +148,3 @@ def test_end_closes_connections_and_forgets_events():
     assert standalone.is_closed
     assert outlet.is_closed
     assert kept_bytes.count == 0
-
-
-def test_connections_are_seen(streams):
-    assert not streams.are_connected
-    outlet = attached(streams.standalone)
-    assert streams.are_connected
-    outlet.close()
-    assert not streams.are_connected

@@ -103,29 +103,13 @@ def test_call_whose_client_has_gone_waits_no_more(monkeypatch):
         assert events.next()["method"] == "elicitation/create"
         (session,) = table._sessions.values()
         events.close()
-        wait_until(lambda: not session.streams.are_connected)
+        wait_until(lambda: not session.connections)
 
         def has_ended_after_a_while():
-            clock.now += LEFT_S + 1  # again and again, as the end of the connection may just be noted
+            clock.now += LEFT_S + 1
             return not session.state.has_calls
 
         wait_until(has_ended_after_a_while)
-
-
-def test_client_has_left_after_a_while_without_a_stream_or_a_request():
-    clock = Clock()
-    sessions = Sessions(clock=clock)
-    session = SimpleNamespace(state=SimpleNamespace(id="s"), streams=SimpleNamespace(are_connected=True))
-    sessions.add(session)
-
-    clock.now += LEFT_S + 1
-    assert not sessions.has_left(session)
-    session.streams.are_connected = False
-    assert not sessions.has_left(session)
-    clock.now += LEFT_S + 1
-    assert sessions.has_left(session)
-    sessions.touch(session)
-    assert not sessions.has_left(session)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,15 @@ def test_refusal_of_what_is_too_large_alone_has_no_time():
     assert str(refusal.value) == "the tasks are too large: an endpoint keeps at most 1 bytes"
 
 
+def test_refusal_names_the_bound_that_forgotten_tasks_would_not_help():
+    store = Store(tasks=2, tasks_of_caller=1)
+    ended(store, b"b")
+    store.new(b"a")
+
+    with pytest.raises(TooManyTasks, match="at most 1 of each caller"):
+        store.new(b"a")
+
+
 @pytest.mark.parametrize("bounds", [{"tasks_of_caller": 1}, {"bytes_of_caller": 1}], ids=["tasks", "bytes"])
 def test_bounds_of_one_caller_leave_room_for_others(bounds):
     store = Store(**bounds)
@@ -110,16 +119,17 @@ def test_what_a_task_shows_counts_in_place_of_what_it_has_shown():
     task = store.new(size_bytes=4)
 
     for _ in range(3):
-        assert store.reserve_shown(task, 5)
-    assert store.reserve_shown(task, 6)
-    assert not store.reserve_shown(task, 7)
+        store.reserve_shown(task, 5)
+    store.reserve_shown(task, 6)
+    with pytest.raises(TooManyTasks, match="at most 10 bytes"):
+        store.reserve_shown(task, 7)
     with pytest.raises(TooManyTasks):
         store.reserve(task, 1)
-    assert store.reserve_shown(task, 2)
+    store.reserve_shown(task, 2)
     store.reserve(task, 4)
 
     store.remove(task)
-    assert not store.reserve_shown(task, 1)
+    store.reserve_shown(task, 1)  # nothing: it is gone
     store.new(size_bytes=10)
 
 
@@ -233,11 +243,12 @@ def test_result_takes_the_room_of_ended_tasks():
     store = Store(total_bytes=10)
     before, task = ended(store, size_bytes=5), store.new(size_bytes=2)
 
-    assert store.reserve_shown(task, 3)
+    store.reserve_shown(task, 3)
     assert store.find(before.id, b"a") is before
-    assert store.reserve_shown(task, 8)
+    store.reserve_shown(task, 8)
     assert store.find(before.id, b"a") is None
-    assert not store.reserve_shown(task, 9)
+    with pytest.raises(TooManyTasks):
+        store.reserve_shown(task, 9)
 
 
 def test_task_that_has_ended_makes_no_room_for_itself():

@@ -6,7 +6,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Image, Text, ToolResult
-from flaskJSONRPCServer.mcp.features.result_types import ResultSchema, ResultTypeError
+from flaskJSONRPCServer.mcp.features.result_schemas import ResultSchema, ResultSchemaError
 from tests.helpers import call_wsgi
 from tests.mcp.judged import request_of, result_of
 
@@ -42,7 +42,7 @@ def test_type_of_the_root_is_checked(named, value, text, passes):
     if passes:
         schema.refuse_other(value, text)
     else:
-        with pytest.raises(ResultTypeError, match="its schema says"):
+        with pytest.raises(ResultSchemaError, match="its schema says"):
             schema.refuse_other(value, text)
 
 

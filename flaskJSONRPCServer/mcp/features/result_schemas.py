@@ -11,13 +11,13 @@ from ...contract.tool_schemas import has_known_forms, types_in
 if TYPE_CHECKING:
     from ...contract.schema_checks import SchemaCheck
 
-__all__ = ["ResultSchema", "ResultTypeError", "result_schema_of"]
+__all__ = ["ResultSchema", "ResultSchemaError", "result_schema_of"]
 
 # The first character of a JSON text; any other begins a number (RFC 8259, section 3).
 _KINDS: Final = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
 
 
-class ResultTypeError(TypeError):
+class ResultSchemaError(TypeError):
     """The function of a tool has returned another value than its hint or schema says."""
 
 
@@ -27,7 +27,8 @@ class ResultSchema:
     Args:
         schema: The schema of the results.
         check: Checks whole results; None if their types alone are checked.
-        has_own_forms: Returns whether the values may have other forms than the schema says, and are not checked.
+        has_own_forms: Returns whether the values may have other forms than the schema says. Then their types alone
+            are checked.
     """
 
     __slots__ = ("_check", "_has_own_forms", "_types")
@@ -47,17 +48,22 @@ class ResultSchema:
             text: It as text: a string as it is, anything else as JSON.
 
         Raises:
-            ResultTypeError: The schema says another value.
+            ResultSchemaError: The schema says another value.
         """
-        if self._types is not None:
-            kind = "string" if text is value else kind_of(text)
-            if kind not in self._types and not (kind == "integer" and "number" in self._types):
-                wanted = " or ".join(map(str, self._types))
-                raise ResultTypeError(f"the tool returned a JSON {kind}, and its schema says {wanted}")
-        if self._check is not None and not self._has_own_forms():
-            mismatch = self._check.mismatch(value, text)
-            if mismatch is not None:
-                raise ResultTypeError(f"the result of the tool does not fit its schema: {mismatch}")
+        if self._check is None or self._has_own_forms():
+            self._refuse_other_type(value, text)
+            return
+        mismatch = self._check.mismatch(value, text)
+        if mismatch is not None:
+            raise ResultSchemaError(f"the result of the tool does not fit its schema: {mismatch}")
+
+    def _refuse_other_type(self, value: Any, text: str) -> None:
+        if self._types is None:
+            return
+        kind = "string" if text is value else kind_of(text)
+        if kind not in self._types and not (kind == "integer" and "number" in self._types):
+            wanted = " or ".join(map(str, self._types))
+            raise ResultSchemaError(f"the tool returned a JSON {kind}, and its schema says {wanted}")
 
 
 def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> ResultSchema | None:
@@ -71,11 +77,10 @@ def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> Re
         return None
     from ...contract.schema_checks import check_of  # it imports pydantic, which other tools do not need
 
-    if contract.options.tool.output_schema:
-        return ResultSchema(schema, check_of(schema))
-    if contract.result is None or not has_known_forms(contract):
+    is_of_author = bool(contract.options.tool.output_schema)
+    if not is_of_author and not has_known_forms(contract):
         return ResultSchema(schema, None)
-    if contract.result.is_native:
+    if is_of_author or contract.result is None or contract.result.is_native:
         return ResultSchema(schema, check_of(schema))
     return ResultSchema(schema, check_of(schema), contract.has_own_forms)
 
