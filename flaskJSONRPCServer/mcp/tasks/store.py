@@ -86,7 +86,8 @@ class TaskStore:
     """The tasks of an endpoint. All of them live equally long, so the oldest expire first.
 
     A task that has ended while its function runs on counts until the function returns. The others that have ended are
-    forgotten early where there is no room: the oldest first, and those of the caller who needs it before all others.
+    forgotten early where there is no room, from :attr:`.task.Task.makes_room_at` on: the oldest first, and those of the
+    caller who needs it before all others.
 
     Args:
         bounds: How many there may be.
@@ -113,7 +114,7 @@ class TaskStore:
             size_bytes: The size of its request.
 
         Raises:
-            TooManyTasks: There is no room. The message names the bound, and when the oldest task expires.
+            TooManyTasks: There is no room. The message names the bound, and when to try again.
         """
         self.purge()
         with self._changing:
@@ -240,10 +241,11 @@ class TaskStore:
             self._remove(ended)
 
     def _ended_except(self, task: Task) -> Iterator[Task]:
-        """Yield the other tasks that have ended, and whose functions do not run: first those of the same caller."""
+        """Yield the other tasks that make room, and whose functions do not run: first those of the same caller."""
+        now = time.monotonic()
         for is_own in (True, False):
             for other in self._tasks.values():
-                is_over = other.has_ended and other not in self._running
+                is_over = other.makes_room_at <= now and other not in self._running
                 if is_over and other is not task and (other.owner == task.owner) == is_own:
                     yield other
 
@@ -257,11 +259,14 @@ class TaskStore:
         """
         may_fit = exceeded.most_bytes is None or more_bytes <= exceeded.most_bytes
         bounded = (task for task in self._tasks.values() if not exceeded.is_of_caller or task.owner == owner)
-        oldest = next(bounded, None) if may_fit else None
-        if oldest is None:  # or all of them have expired, and count until their functions return
+        now = time.monotonic()
+        ends = (
+            [end for task in bounded for end in (task.makes_room_at, task.expires_at) if end > now] if may_fit else []
+        )
+        if not ends:  # or all of them have expired, and count until their functions return
             return TooManyTasks(exceeded.reason)
-        wait_s = max(1, math.ceil(oldest.expires_at - time.monotonic()))
-        refusal = TooManyTasks(f"{exceeded.reason}; the oldest expires in {wait_s} s")
+        wait_s = max(1, math.ceil(min(ends) - now))
+        refusal = TooManyTasks(f"{exceeded.reason}; the first of them makes room in {wait_s} s")
         refusal.retry_after_s = wait_s
         return refusal
 

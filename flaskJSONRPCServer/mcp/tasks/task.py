@@ -22,6 +22,12 @@ __all__ = ["Task", "TaskTimes", "error_members"]
 
 _ID_BYTES: Final = 24
 
+# How long an outcome that its client has not asked for is kept although others need the room, in seconds; guessed.
+_UNFETCHED_S: Final = 60.0
+
+# The statuses before the end.
+_OPEN: Final = frozenset({"working", "input_required"})
+
 
 class TaskTimes:
     """How long tasks live, and how often clients ask about them.
@@ -59,6 +65,8 @@ class Task:
         id: Its id. It cannot be guessed.
         owner, id_bytes: As given.
         expires_at: When it may be forgotten, on the monotonic clock.
+        makes_room_at: When it may be forgotten for the sake of another: once its client has its outcome, or has not
+            asked for a while. Infinity before its end.
     """
 
     def __init__(self, owner: bytes, times: TaskTimes, codec: Callable[[], Codec], id_bytes: int = 0) -> None:
@@ -66,6 +74,7 @@ class Task:
         self.owner = owner
         self.id_bytes = id_bytes
         self.expires_at = time.monotonic() + times.ttl_s
+        self.makes_room_at = math.inf
         self._times = times
         self._codec = codec
         self._created_at = self._updated_at = timestamp()
@@ -83,7 +92,7 @@ class Task:
     @property
     def has_ended(self) -> bool:
         """Whether it has its result or error, or is cancelled."""
-        return self._status not in {"working", "input_required"}
+        return self._status not in _OPEN
 
     @property
     def answers(self) -> dict[str, Any]:
@@ -104,6 +113,13 @@ class Task:
             asked = {key: question for key, (_, question) in self._questions.items()}
         questions = {"inputRequests": self._values(asked)} if members["status"] == "input_required" else {}
         return {**members, **questions, **self._codec().loads(outcome)}
+
+    def fetch(self) -> dict[str, Any]:
+        """Return it as :meth:`detailed`, for its client. With its outcome, it need not be kept any more."""
+        members = self.detailed()
+        if members["status"] not in _OPEN:
+            self.makes_room_at = -math.inf
+        return members
 
     def begin_with(self, answers: Mapping[str, Any]) -> int:
         """Take over the answers that the call had before it became a task. Return their size in bytes."""
@@ -203,6 +219,7 @@ class Task:
             if not self._change(status, message):
                 return False
             self._outcome = outcome
+            self.makes_room_at = time.monotonic() + _UNFETCHED_S
             self._answers, self._questions = {}, {}
             control, self._control = self._control, None
         if is_stopped and control is not None:

@@ -93,7 +93,7 @@ class Tasks:
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
-        return self._task(request, scope).detailed()
+        return self._task(request, scope).fetch()
 
     def update(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/update``."""

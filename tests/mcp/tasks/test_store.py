@@ -66,7 +66,7 @@ def test_task_over_a_bound_is_refused_until_there_is_room(bounds, owner):
     ],
     ids=["tasks", "tasks of a caller", "bytes", "bytes of a caller"],
 )
-def test_refusal_names_the_bound_and_when_the_oldest_task_expires(bounds, reason):
+def test_refusal_names_the_bound_and_when_to_try_again(bounds, reason):
     store = Store(**bounds)
     store.new()
 
@@ -74,7 +74,7 @@ def test_refusal_names_the_bound_and_when_the_oldest_task_expires(bounds, reason
         store.new(times=TaskTimes(7200, 1))
 
     assert 3500 < refusal.value.retry_after_s <= 3600
-    assert str(refusal.value) == f"{reason}; the oldest expires in {refusal.value.retry_after_s} s"
+    assert str(refusal.value) == f"{reason}; the first of them makes room in {refusal.value.retry_after_s} s"
 
 
 def test_refusal_of_what_is_too_large_alone_has_no_time():
@@ -173,7 +173,24 @@ def test_task_that_is_run_again_counts_until_both_runs_have_returned():
 def ended(store, owner=b"a", size_bytes=1):
     task = store.new(owner, size_bytes)
     task.complete(b"{}")
+    task.fetch()
     return task
+
+
+def test_ended_task_is_kept_until_its_client_has_asked_or_for_a_while(monkeypatch):
+    store = Store(tasks=1)
+    task = store.new()
+    task.fetch()
+    task.complete(b"{}")
+
+    with pytest.raises(TooManyTasks) as refusal:
+        store.new()
+    assert 50 < refusal.value.retry_after_s <= 60
+    assert store.find(task.id, b"a") is task
+
+    monkeypatch.setattr(task, "makes_room_at", 0.0)  # as after that while
+    store.new()
+    assert store.find(task.id, b"a") is None
 
 
 @pytest.mark.parametrize(
@@ -229,6 +246,7 @@ def test_ended_task_whose_function_runs_is_not_forgotten():
     task = store.new()
     store.note_run(task)
     task.cancel()
+    task.fetch()
 
     with pytest.raises(TooManyTasks):
         store.new()

@@ -291,7 +291,7 @@ def test_hundred_and_first_open_task_of_a_caller_is_refused():
     error, wait_s = answer.json()["error"], int(answer.header("Retry-After"))
 
     assert (answer.code, error["code"]) == (503, -32000)
-    assert error["message"].endswith(f"keeps at most 100 of each caller; the oldest expires in {wait_s} s")
+    assert error["message"].endswith(f"keeps at most 100 of each caller; the first of them makes room in {wait_s} s")
     assert 3000 < wait_s <= 3600
 
 
