@@ -17,6 +17,7 @@ from .dispatch.pipeline import Pipeline
 from .dispatch.registration import Registrar
 from .dispatch.routes import Router, RouteTable
 from .dispatch.streams import StreamRegistry
+from .dispatch.waiting_limits import WaitingLimits
 from .execBackend import ExecBackends
 from .http.response import Response
 from .runtime.garbage import GarbageControl
@@ -53,6 +54,7 @@ class ServiceSources:
         codec: Returns the codec.
         background: The calls that outlast their requests.
         streams: The open streams.
+        waiting_limits: How many calls may wait for messages of their clients.
     """
 
     facts: ServerFacts
@@ -68,6 +70,7 @@ class ServiceSources:
     codec: Callable[[], Codec]
     background: BackgroundCalls
     streams: StreamRegistry
+    waiting_limits: WaitingLimits
 
 
 class BuiltInServices:
@@ -113,6 +116,7 @@ class BuiltInServices:
                 codec=sources.codec,
                 background=sources.background,
                 streams=sources.streams,
+                waiting_limits=sources.waiting_limits,
                 version=package_version(),
             )
             self._mcp_endpoints = McpEndpoints(shown, self.urls.add)

@@ -38,6 +38,7 @@ from .dispatch.routes import Backends, Route, Router, RouteTable, format_path
 from .dispatch.steps import Steps
 from .dispatch.streams import StreamRegistry
 from .dispatch.visibility import Visibility, is_shown
+from .dispatch.waiting_limits import WaitingLimits
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
@@ -103,6 +104,7 @@ class Engine:
         self.lifetime = Lifetime()
         self.background = BackgroundCalls()
         self.streams = StreamRegistry(self.name, settings, self.log, serving_kind)
+        self.waiting_limits = WaitingLimits(settings, serving_kind, self.streams.limit)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
         )
@@ -420,6 +422,7 @@ class Engine:
                 codec=lambda: self.codec,
                 background=self.background,
                 streams=self.streams,
+                waiting_limits=self.waiting_limits,
             )
         )
 

@@ -587,7 +587,7 @@ class Lifecycle:
     def _begin_streams(self) -> None:
         streams, settings = self._engine.streams, self._engine.settings
         streams.limits = stream_limits(self._backend_id, settings)
-        streams.waiting_limits = waiting_limits(self._backend_id, settings)
+        self._engine.waiting_limits.by_kind = waiting_limits(self._backend_id, settings)
         streams.begin_period()
 
     def _continue_access_log(self) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, WARNING
+from ..runtime.log_limits import WarnOnce
+from ..runtime.logs import ERROR
 from .connection import ServerFacts
 from .exchange import Exchange
 
@@ -30,7 +31,7 @@ class Authorizer:
         self._auth = auth
         self._server = server
         self._copy_request = copy_request
-        self._has_warned = False  # of a wrong result of auth; written by any thread, so at worst it warns twice
+        self._wrong_results = WarnOnce(server.log)
 
     def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
         """Check that a client may do something on a path, if there is an ``auth``; a local one may.
@@ -69,8 +70,7 @@ class Authorizer:
             self._server.log.write(ERROR, "auth raised", traceback=True)
             raise Forbidden("not authorised") from exc
         if allowed is not True:
-            if allowed and not self._has_warned:
-                self._has_warned = True
+            if allowed:
                 what = f"auth returned {type(allowed).__name__}, which refuses the request; return True to allow it"
-                self._server.log.write(WARNING, what)
+                self._wrong_results.write(what)
             raise Forbidden("not authorised")

@@ -13,13 +13,14 @@ from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.concurrency import make_reentrant_lock
+from ..runtime.log_limits import WarnOnce
 from ..runtime.logs import INFO, WARNING
 from .asking.sealing import Sealer
 from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
 from .http.foreign_requests import ForeignRequests
 from .public import McpEndpoint
-from .sessions.waiting import WaitingCounts
+from .sessions.waiting import WaitingCalls
 from .sources import Sources
 
 __all__ = ["McpEndpoints"]
@@ -54,9 +55,9 @@ class McpEndpoints:
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced under _changing, read without it
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
-        self._waiting = WaitingCounts.of_server(sources)
+        self._waiting = WaitingCalls(sources.waiting_limits, sources.facts.log)
         self._hidden: set[str] = set()  # the URLs that the log has warned of
-        self._has_warned = False  # of several processes; written by any thread, so at worst it warns twice
+        self._several_processes = WarnOnce(sources.facts.log)
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -156,10 +157,8 @@ class McpEndpoints:
 
     def _warn_of_processes(self, path: str) -> None:
         """Warn once that another process may get the next request of a client: only the first request shows that."""
-        if not self._has_warned:
-            self._has_warned = True
-            remedy = _UNSHARED if self._sources.settings.secret is None else ""
-            self._sources.facts.log.write(WARNING, _SEVERAL_PROCESSES.format(path=path) + remedy)
+        remedy = _UNSHARED if self._sources.settings.secret is None else ""
+        self._several_processes.write(_SEVERAL_PROCESSES.format(path=path) + remedy)
 
     def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request for the metadata of the tokens of an endpoint.

@@ -33,7 +33,7 @@ from .http.session_endpoint import SessionEndpoint
 from .service import Identity, Service
 from .sessions.service import SessionService
 from .sessions.store import Sessions
-from .sessions.waiting import WaitingCounts
+from .sessions.waiting import WaitingCalls
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
 from .tasks.task import TaskTimes
@@ -64,7 +64,7 @@ class McpEndpoint:
     """
 
     def __init__(
-        self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer, waiting: WaitingCounts
+        self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer, waiting: WaitingCalls
     ) -> None:
         self.path = path
         self.allows_automatic_one = options.expose is not None and options.authorization is None

@@ -11,6 +11,7 @@ from ..dispatch.pipeline import Pipeline
 from ..dispatch.registration import Registrar
 from ..dispatch.routes import Router
 from ..dispatch.streams import StreamRegistry
+from ..dispatch.waiting_limits import WaitingLimits
 from ..sansio_jsonrpc import Codec
 from ..settings import Settings
 
@@ -30,6 +31,7 @@ class Sources:
         codec: Returns the codec of the server.
         background: The calls that outlast their requests.
         streams: The open streams.
+        waiting_limits: How many calls may wait for messages of their clients.
         version: The version of the package.
     """
 
@@ -41,4 +43,5 @@ class Sources:
     codec: Callable[[], Codec]
     background: BackgroundCalls
     streams: StreamRegistry
+    waiting_limits: WaitingLimits
     version: str

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["LimitedLog"]
+from .concurrency import make_lock
+from .logs import WARNING, ServerLog
+
+__all__ = ["LimitedLog", "WarnOnce"]
 
 # The most lines of one kind in a window by default, and its length; guessed.
 _LINES = 20
@@ -53,3 +56,23 @@ class LimitedLog:
             is_written = count < self._most_lines
         if is_written:
             self._write(kind, *parts, *([f"({left_out} lines like this one were left out)"] if left_out else []))
+
+
+class WarnOnce:
+    """Writes one warning, however often there is reason for it.
+
+    Args:
+        log: Gets it.
+    """
+
+    def __init__(self, log: ServerLog) -> None:
+        self._log = log
+        self._changing = make_lock()
+        self._has_warned = False  # guarded by _changing
+
+    def write(self, text: str) -> None:
+        """Write the warning, unless one has been written."""
+        with self._changing:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            self._log.write(WARNING, text)

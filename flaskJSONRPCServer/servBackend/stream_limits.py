@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..dispatch.streams.registry import FOREIGN_STREAMS, WaitingLimit
+from ..dispatch.streams.registry import FOREIGN_STREAMS
+from ..dispatch.waiting_limits import WaitingLimit
 from ..http.request import IS_WRAPPED, Environ
 from ..settings import Settings
 from .serving import SERVED_BY

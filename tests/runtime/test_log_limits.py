@@ -1,6 +1,10 @@
 """Log lines of one kind at a bounded rate."""
 
-from flaskJSONRPCServer.runtime.log_limits import LimitedLog
+import threading
+from types import SimpleNamespace
+
+from flaskJSONRPCServer.runtime.log_limits import LimitedLog, WarnOnce
+from flaskJSONRPCServer.runtime.logs import WARNING
 
 
 def test_bound_may_be_lower():
@@ -30,3 +34,24 @@ def test_lines_over_the_bound_are_left_out_and_counted():
         ("broke:", 25, "(5 lines like this one were left out)"),
         ("broke:", 26),
     ]
+
+
+def test_warning_is_written_once_though_many_threads_have_reason_for_it():
+    lines, count = [], 8
+    begin = threading.Barrier(count)
+    warning = WarnOnce(SimpleNamespace(write=lambda *parts: lines.append(parts)))
+
+    def warn(number):
+        begin.wait()
+        warning.write(f"thread {number}")
+
+    threads = [threading.Thread(target=warn, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    warning.write("later")
+
+    ((level, text),) = lines
+    assert level == WARNING
+    assert text.startswith("thread ")

@@ -4,41 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from ...http.event_streams import StreamedResponse
 from ...http.refusals import ServiceUnavailable
 from ...http.request import Environ
 from ...runtime.concurrency import make_condition
-from ...runtime.logs import WARNING, ServerLog
+from ...runtime.log_limits import WarnOnce
+from ...runtime.logs import ServerLog
 from ...settings import Settings
 from .answers import AdmittedResponse
 from .heartbeats import Heartbeats
 from .open_stream import OpenStream
 
-__all__ = ["FOREIGN_STREAMS", "KeptStream", "StreamRegistry", "WaitingLimit"]
+__all__ = ["FOREIGN_STREAMS", "KeptStream", "StreamRegistry"]
 
 FOREIGN_STREAMS = 4
 """The most streams behind another WSGI server, whose number of threads is unknown; guessed."""
 
 # When a client that was refused for want of room may try again, in seconds; guessed.
 _RETRY_AFTER_S = 5
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingLimit:
-    """How many calls may wait for messages of their clients: each keeps a thread or a greenlet from other calls.
-
-    Attributes:
-        most: The most calls.
-        setting: The setting that it follows from, such as ``threads``.
-        value: The value of that setting.
-    """
-
-    most: int
-    setting: str
-    value: int
 
 
 class KeptStream(Protocol):
@@ -67,13 +52,10 @@ class StreamRegistry:
     Attributes:
         limits: The most streams of each kind; for others it is ``max_streams``, or :data:`FOREIGN_STREAMS`. They are
             set before the server serves.
-        waiting_limits: The most calls of each kind that wait for messages of their clients; for others it is as many
-            as streams. They are set with the others.
     """
 
     def __init__(self, name: str, settings: Settings, log: ServerLog, kind_of: Callable[[Environ], str]) -> None:
         self.limits: Mapping[str, int] = {}
-        self.waiting_limits: Mapping[str, WaitingLimit] = {}
         self._settings = settings
         self._log = log
         self._kind_of = kind_of
@@ -85,7 +67,7 @@ class StreamRegistry:
         self._running: set[KeptStream] = set()  # those whose function runs
         self._is_ending = False
         self._ended_periods = 0
-        self._has_warned = False
+        self._refusals = WarnOnce(log)
 
     def admit(self, response: StreamedResponse, head: Environ) -> AdmittedResponse:
         """Return the answer with its stream.
@@ -113,7 +95,7 @@ class StreamRegistry:
         """
         kind = self._kind_of(head)
         with self._changed:
-            has_room = self._counts[kind] < self._limit(kind)
+            has_room = self._counts[kind] < self.limit(kind)
             if has_room:
                 self._open[stream] = kind
                 self._counts[kind] += 1
@@ -124,14 +106,12 @@ class StreamRegistry:
         """Return how many streams are open."""
         return len(self._open)
 
-    def waiting_limit(self, head: Environ) -> WaitingLimit:
-        """Return how many calls may wait for messages of their clients behind the serving program of a request."""
-        kind = self._kind_of(head)
-        known = self.waiting_limits.get(kind)
-        if known is not None:
-            return known
-        most = self._limit(kind)
-        return WaitingLimit(most, "max_streams", most)
+    def limit(self, kind: str) -> int:
+        """Return how many streams may be open behind a kind of serving program."""
+        if kind in self.limits:
+            return self.limits[kind]
+        chosen = self._settings.max_streams
+        return FOREIGN_STREAMS if chosen is None else chosen
 
     def begin_period(self) -> None:
         """Let streams stay open from now on."""
@@ -197,17 +177,9 @@ class StreamRegistry:
         if isinstance(stream, OpenStream):  # a page sends its own
             self._heartbeats.discard(stream)
 
-    def _limit(self, kind: str) -> int:
-        if kind in self.limits:
-            return self.limits[kind]
-        chosen = self._settings.max_streams
-        return FOREIGN_STREAMS if chosen is None else chosen
-
     def _refusal(self, kind: str) -> ServiceUnavailable:
-        what = f"max_streams ({self._limit(kind)}) streams are open already"
-        if not self._has_warned:
-            self._has_warned = True
-            self._log.write(WARNING, f"a stream is refused: {what}. Raise max_streams; see docs/serving.md")
+        what = f"max_streams ({self.limit(kind)}) streams are open already"
+        self._refusals.write(f"a stream is refused: {what}. Raise max_streams; see docs/serving.md")
         refusal = ServiceUnavailable(what)
         refusal.retry_after_s = _RETRY_AFTER_S
         return refusal

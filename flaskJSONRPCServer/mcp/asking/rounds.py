@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
-from ...runtime.logs import WARNING, ServerLog
+from ...runtime.log_limits import WarnOnce
+from ...runtime.logs import ServerLog
 from ...sansio_jsonrpc import JsonRpcException
 from ..feature import Result, Run, Scope, Subject
 from ..protocol.errors import InvalidParams, MissingClientCapability, NoAnswer
@@ -88,8 +89,7 @@ class SealedRounds:
         self._caller_of = caller_of
         self._ttl_s = ttl_s
         self._used = UsedStates(ttl_s)
-        self._log = log
-        self._has_warned = False
+        self._foreign_states = WarnOnce(log)
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or its questions; see :class:`~.feature.AnyRounds`.
@@ -137,17 +137,12 @@ class SealedRounds:
         try:
             payload = self._sealer.open(state, purpose=_PURPOSE, bound_to=self._bound_to(request, scope, subject))
         except StateError as exc:
-            self._note_refused(exc)
+            if exc.reason == "altered":  # perhaps made by a process with another secret: each draws its own by default
+                self._foreign_states.write(_FOREIGN_STATE)
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
         if not self._used.use(payload["id"]):
             raise InvalidParams("Invalid params: requestState is refused: it was used before; begin again without it")
         return Rounds(payload["answers"], payload.get("unusable", {}), payload.get("asked", ()))
-
-    def _note_refused(self, refusal: StateError) -> None:
-        """Warn once of a state that a process with another secret may have made; each draws its own by default."""
-        if refusal.reason == "altered" and not self._has_warned:
-            self._has_warned = True
-            self._log.write(WARNING, _FOREIGN_STATE)
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
         return [self._path, self._caller_of(scope), request.method, *subject()]

@@ -15,7 +15,8 @@ from ...dispatch.exchange import Exchange
 from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
-from ...runtime.logs import WARNING, ServerLog
+from ...runtime.log_limits import WarnOnce
+from ...runtime.logs import ServerLog
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError, SessionNotFound
 from ..protocol.headers import check_session_revision
@@ -72,8 +73,7 @@ class SessionEndpoint:
         self._subscriptions = subscriptions
         self._caller_of = caller_of
         self._keep_alive_s = keep_alive_s
-        self._log = log
-        self._has_warned = False
+        self._unknown = WarnOnce(log)
 
     def begin(self, message: JsonRpcRequest, caller: Caller, accepted: Accepted) -> Response:
         """Answer ``initialize`` with a new session.
@@ -146,16 +146,10 @@ class SessionEndpoint:
         try:
             session = self._sessions.find(str(head[SESSION_HEADER]), self._caller_of(caller))
         except SessionNotFound:
-            self._note_unknown()
+            self._unknown.write(_UNKNOWN)  # with several processes, another one may have it
             raise
         check_session_revision(head, session.state.revision)
         return session
-
-    def _note_unknown(self) -> None:
-        """Warn once of a session that this process does not have: with several processes, another one may have it."""
-        if not self._has_warned:
-            self._has_warned = True
-            self._log.write(WARNING, _UNKNOWN)
 
     def _answer_request(
         self, message: JsonRpcRequest, session: HttpSession, caller: Caller, accepted: Accepted

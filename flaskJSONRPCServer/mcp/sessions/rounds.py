@@ -86,7 +86,7 @@ class AskingRounds:
                 raise NoAnswer(_NO_STREAM)
             unusable.update(key for key in questions if key in answers)
             refuse_after(MOST_TIMES, unusable, questions)
-            with self._waiting.one_more():
+            with self._waiting.one_more(scope.exchange):
                 answers.update(self._answers(questions, self._send))
             # The timeout of a call begins anew: a user may think for longer than a function may run.
             scope.exchange.arrived_at = time.monotonic()

@@ -31,7 +31,7 @@ from ..subscriptions import UPDATES
 from .presence import while_present
 from .rounds import AskingRounds
 from .state import Session, introduction_in
-from .waiting import WaitingCounts
+from .waiting import WaitingCalls
 
 __all__ = ["Caller", "RunningRequest", "SessionRequest", "SessionService", "drop"]
 
@@ -97,7 +97,7 @@ class SessionService:
     """
 
     def __init__(
-        self, sources: Sources, service: Service, has_resource: Callable[[str], bool], waiting: WaitingCounts
+        self, sources: Sources, service: Service, has_resource: Callable[[str], bool], waiting: WaitingCalls
     ) -> None:
         self._sources = sources
         self._service = service
@@ -247,9 +247,8 @@ class SessionService:
         codec, locks = self._sources.codec, self._sources.facts.locks
         is_over = self._sources.streams.watch_period()
         questions = None if send is drop else send
-        waiting = self._waiting.calls_of(caller.exchange)
         wait_while = while_present(locks.wait_while, caller.has_left)
-        rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, waiting)
+        rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, self._waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:

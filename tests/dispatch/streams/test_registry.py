@@ -1,11 +1,11 @@
 import pytest
 
 from flaskJSONRPCServer.dispatch.streams import StreamedBody, StreamRegistry
-from flaskJSONRPCServer.dispatch.streams.registry import FOREIGN_STREAMS, WaitingLimit
+from flaskJSONRPCServer.dispatch.streams.registry import FOREIGN_STREAMS
 from flaskJSONRPCServer.http.event_streams import StreamedResponse
 from flaskJSONRPCServer.http.refusals import ServiceUnavailable
 from flaskJSONRPCServer.runtime.logs import ServerLog
-from flaskJSONRPCServer.servBackend.stream_limits import FOREIGN, SERVED, WRAPPED, stream_limits, waiting_limits
+from flaskJSONRPCServer.servBackend.stream_limits import FOREIGN, SERVED, WRAPPED, stream_limits
 from flaskJSONRPCServer.settings import Settings
 from tests.helpers import wait_until
 
@@ -161,35 +161,6 @@ def test_closed_stream_does_not_run():
 )
 def test_limits_of_backends(backend, settings, served, wrapped):
     assert stream_limits(backend, Settings(**settings)) == {SERVED: served, WRAPPED: wrapped}
-
-
-@pytest.mark.parametrize(
-    ("backend", "settings", "setting", "served", "wrapped"),
-    [
-        ("native", {}, "threads", 32, 16),
-        ("native", {"threads": 1}, "threads", 1, 1),
-        ("pywsgi", {"max_concurrent_calls": 10}, "max_concurrent_calls", 5, 1),
-        ("granian", {}, "threads", 16, 16),
-        ("granian", {"threads": 3}, "threads", 1, 1),
-        ("werkzeug", {"max_streams": 4}, "threads", 30, 30),
-    ],
-)
-def test_waiting_calls_leave_room_for_streams_and_calls(backend, settings, setting, served, wrapped):
-    made = Settings(**settings)
-    registry = make_registry()
-    registry.waiting_limits = waiting_limits(backend, made)
-    at_once = getattr(made, setting)
-    assert registry.waiting_limit({"kind": SERVED}) == WaitingLimit(served, setting, at_once)
-    assert registry.waiting_limit({"kind": WRAPPED}) == WaitingLimit(wrapped, setting, at_once)
-
-
-@pytest.mark.parametrize(("max_streams", "most"), [(None, FOREIGN_STREAMS), (3, 3)])
-@pytest.mark.parametrize("kind", [FOREIGN, SERVED])
-def test_waiting_calls_of_other_programs_are_as_many_as_streams(kind, max_streams, most):
-    registry = make_registry(max_streams=max_streams)
-    registry.limits = {SERVED: most}
-    registry.waiting_limits = waiting_limits("mine", Settings(max_streams=max_streams))
-    assert registry.waiting_limit({"kind": kind}) == WaitingLimit(most, "max_streams", most)
 
 
 def test_heartbeat_of_an_iterable():
