@@ -67,6 +67,14 @@ def test_value_that_pydantic_does_not_read_is_not_refused(value, text):
     assert check.mismatch(value, text) is None
 
 
+def test_value_that_pydantic_does_not_read_has_a_type_of_the_schema():
+    deep = "[" * 300 + "]" * 300
+    assert (
+        check_of({"type": "object", "required": ["a"]}).mismatch([], deep)
+        == "it is a JSON array, and its schema says object"
+    )
+
+
 def test_reasons_name_the_places():
     schema = {"type": "array", "items": {"type": "object", "properties": {"a": {"enum": [1, "b"]}}, "required": ["c"]}}
 
