@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic_core import CoreSchema, SchemaError, SchemaValidator, ValidationError
 
 from .mismatches import json_path, shown_path
+from .root_types import RootTypes
 from .schema_compiler import Compiler
 from .tool_schemas import types_in
 
@@ -36,12 +37,14 @@ class SchemaCheck:
 
     Args:
         schema: What pydantic checks them by.
+        types: The types at the root, which are checked where pydantic cannot tell.
     """
 
-    __slots__ = ("_validator",)
+    __slots__ = ("_types", "_validator")
 
-    def __init__(self, schema: CoreSchema) -> None:
+    def __init__(self, schema: CoreSchema, types: RootTypes) -> None:
         self._validator = SchemaValidator(schema)
+        self._types = types
 
     def mismatch(self, value: Any, text: str) -> str | None:
         """Return why a value does not fit the schema; None if it fits, or if that is not known.
@@ -60,12 +63,16 @@ class SchemaCheck:
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=False, include_context=False)
         except RecursionError:
-            return None
+            return self._other_type(value, text)
         else:
             return None
         if any(error["type"] in _UNDECIDED for error in errors):
-            return None
+            return self._other_type(value, text)
         return text_of(value if isinstance(value, str) else json.loads(text), errors)
+
+    def _other_type(self, value: Any, text: str) -> str | None:
+        other = self._types.other_type(value, text)
+        return None if other is None else "it is a JSON {}, and its schema says {}".format(*other)
 
 
 def check_of(schema: Mapping[str, Any]) -> SchemaCheck | None:
@@ -85,7 +92,7 @@ def check_of(schema: Mapping[str, Any]) -> SchemaCheck | None:
     if made == Compiler({} if types is None else {"type": types}).schema():
         return None
     try:
-        return SchemaCheck(made)
+        return SchemaCheck(made, RootTypes(schema))
     except SchemaError:
         return None
 

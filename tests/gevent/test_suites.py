@@ -43,7 +43,7 @@ SUITES = {
         "tests/dispatch/test_overrides.py",
         "tests/test_server.py",
         "tests/test_statistics.py",
-        "tests/test_wsgi.py",
+        "tests/mounting",
         "tests/console/test_dashboard.py",
     ],
 }

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from ...contract.method import Contract
-from ...contract.tool_schemas import has_known_forms, types_in
+from ...contract.root_types import RootTypes
+from ...contract.tool_schemas import has_known_forms
 
 if TYPE_CHECKING:
     from ...contract.schema_checks import SchemaCheck
 
 __all__ = ["ResultSchema", "ResultSchemaError", "result_schema_of"]
-
-# The first character of a JSON text; any other begins a number (RFC 8259, section 3).
-_KINDS: Final = {"{": "object", "[": "array", '"': "string", "t": "boolean", "f": "boolean", "n": "null"}
 
 
 class ResultSchemaError(TypeError):
@@ -36,7 +34,7 @@ class ResultSchema:
     def __init__(
         self, schema: Mapping[str, Any], check: SchemaCheck | None, has_own_forms: Callable[[], bool] = lambda: False
     ) -> None:
-        self._types = types_in(schema)
+        self._types = RootTypes(schema)
         self._check = check
         self._has_own_forms = has_own_forms
 
@@ -58,12 +56,9 @@ class ResultSchema:
             raise ResultSchemaError(f"the result of the tool does not fit its schema: {mismatch}")
 
     def _refuse_other_type(self, value: Any, text: str) -> None:
-        if self._types is None:
-            return
-        kind = "string" if text is value else kind_of(text)
-        if kind not in self._types and not (kind == "integer" and "number" in self._types):
-            wanted = " or ".join(map(str, self._types))
-            raise ResultSchemaError(f"the tool returned a JSON {kind}, and its schema says {wanted}")
+        other = self._types.other_type(value, text)
+        if other is not None:
+            raise ResultSchemaError("the tool returned a JSON {}, and its schema says {}".format(*other))
 
 
 def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> ResultSchema | None:
@@ -83,11 +78,3 @@ def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> Re
     if is_of_author or contract.result is None or contract.result.is_native:
         return ResultSchema(schema, check_of(schema))
     return ResultSchema(schema, check_of(schema), contract.has_own_forms)
-
-
-def kind_of(text: str) -> str:
-    """Return the type of a JSON text, as JSON Schema names it."""
-    kind = _KINDS.get(text[0])
-    if kind is not None:
-        return kind
-    return "integer" if text.lstrip("-").isdigit() or float(text).is_integer() else "number"

@@ -6,7 +6,6 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.http.networks import network_of
 from tests.execBackend.celery.processes import broker_running
 from tests.helpers import Request, UnreadableStream, call_environ, call_wsgi, environ_of, get, post, rpc
 
@@ -321,20 +320,6 @@ def test_addresses_of_one_ipv6_network_are_one_client():
     addresses = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1", "::ffff:192.0.2.1", "192.0.2.1"]
 
     assert codes_of(application, map(with_address, addresses)) == [200, 429, 200, 200, 429]
-
-
-@pytest.mark.parametrize(
-    ("address", "network"),
-    [
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("[2001:db8::1]:4711", "2001:db8::/64"),
-        ("192.0.2.1:4711", "192.0.2.1"),
-        ("un:known:", "un:known:"),
-    ],
-)
-def test_client_goes_by_the_part_of_its_address_that_it_cannot_choose(address, network):
-    assert network_of(address) == network
 
 
 def test_address_behind_a_trusted_proxy_is_that_of_the_client(way):

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp.sessions.presence import while_present
 from flaskJSONRPCServer.mcp.sessions.store import LEFT_S, Sessions
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import Clock, wait_until
@@ -110,14 +109,3 @@ def test_call_whose_client_has_gone_waits_no_more(monkeypatch):
             return not session.state.has_calls
 
         wait_until(has_ended_after_a_while)
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "left", "result"),
-    [([True], [False], True), ([False], [False], False), ([], [True], False)],
-    ids=["answered", "stopped", "gone"],
-)
-def test_wait_ends_with_the_first_reason(outcomes, left, result):
-    wait = while_present(lambda is_held, deadline: outcomes.pop(0), lambda: left.pop(0))
-    assert wait(lambda: True, float("inf")) is result
-    assert outcomes == left == []
