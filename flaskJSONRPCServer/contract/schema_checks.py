@@ -78,6 +78,8 @@ class SchemaCheck:
 def check_of(schema: Mapping[str, Any]) -> SchemaCheck | None:
     """Return the check of a schema.
 
+    There is none either of a schema that is nested too deep or has too long numbers for Python or pydantic.
+
     Args:
         schema: A JSON Schema, valid or not.
 
@@ -87,13 +89,12 @@ def check_of(schema: Mapping[str, Any]) -> SchemaCheck | None:
     """
     if _DIALECT not in str(schema.get("$schema", _DIALECT)):
         return None
-    made = Compiler(schema).schema()
-    types = types_in(schema)
-    if made == Compiler({} if types is None else {"type": types}).schema():
-        return None
     try:
-        return SchemaCheck(made, RootTypes(schema))
-    except SchemaError:
+        made = Compiler(schema).schema()
+        types = types_in(schema)
+        says_no_more = made == Compiler({} if types is None else {"type": types}).schema()
+        return None if says_no_more else SchemaCheck(made, RootTypes(schema))
+    except (SchemaError, RecursionError, ValueError):
         return None
 
 

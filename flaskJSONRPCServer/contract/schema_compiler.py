@@ -12,7 +12,6 @@ Source: JSON Schema 2020-12.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -20,13 +19,11 @@ from urllib.parse import unquote
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaError, SchemaValidator, core_schema
 
 from .compatibility.json_values import canonical
+from .schema_patterns import is_portable
 
 __all__ = ["Compiler"]
 
 _ROOT: Final = "#"
-
-# The engine of pydantic and that of JavaScript match other characters by these.
-_AMBIGUOUS: Final = re.compile(r"\\[DWSB]")
 
 _BOUNDS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "minimum": lambda value, bound: value >= bound,
@@ -298,7 +295,7 @@ def count_in(schema: Mapping[str, Any], keyword: str) -> int | None:
 
 def usable_pattern(pattern: Any) -> str | None:
     """Return a regular expression that means the same to pydantic, whose engine takes no exponential time; or None."""
-    if not isinstance(pattern, str) or _AMBIGUOUS.search(pattern):
+    if not isinstance(pattern, str) or not is_portable(pattern):
         return None
     try:
         SchemaValidator(core_schema.str_schema(pattern=pattern))

@@ -7,6 +7,7 @@ refuses more values than before looks the same.
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,9 +41,30 @@ _LEFT_OUT = {
     "url": _URL,
 }
 
+_ANYTHING: Mapping[str, Any] = {"type": "any"}
+
+# The core schemas of types whose values have equal forms only if they are equal.
+_DISTINCT = frozenset({"str", "int", "bool", "uuid"})
+
 
 class ExtendedGenerator(GenerateJsonSchema):
     """Generates JSON Schemas; those of parameters have the members of this module."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._core_definitions: dict[str, Any] = {}
+
+    def definitions_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of a core schema with definitions, which keys of objects may be."""
+        self._core_definitions.update((definition["ref"], definition) for definition in schema["definitions"])
+        return super().definitions_schema(schema)
+
+    def enum_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of an enum; a flag that is returned may be a combination of its members."""
+        written = super().enum_schema(schema)
+        if self.mode == "serialization" and issubclass(schema["cls"], enum.Flag):
+            return {**{key: value for key, value in written.items() if key != "enum"}, "type": "integer"}
+        return written
 
     def generate_inner(self, schema: Any) -> JsonSchemaValue:
         """Return the schema of a core schema, with its further checks."""
@@ -52,11 +74,59 @@ class ExtendedGenerator(GenerateJsonSchema):
     def dict_schema(self, schema: Any) -> JsonSchemaValue:
         """Return the schema of an object, with the check of names that are read as other values than strings."""
         written = super().dict_schema(schema)
-        if self.mode == "validation" and "keys_schema" in schema:
+        if "$ref" in written.get("propertyNames", ()):
+            self._mend_names(written, self.written_core(schema["keys_schema"]))
+        elif self.mode == "validation" and "keys_schema" in schema:
             names = self.generate_inner(schema["keys_schema"])
             if is_left_out(names, written):
                 written["propertyNames"] = {CHECKS: [text_of(names)]}
         return written
+
+    def written_core(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the core schema by which a value is written, behind references and validators of the user's.
+
+        It is that of any value if the user has a serializer for it.
+        """
+        while True:
+            if self.mode == "serialization" and "serialization" in schema:
+                return _ANYTHING
+            if schema["type"] == "definition-ref":
+                schema = self._core_definitions.get(schema["schema_ref"], _ANYTHING)
+            elif schema["type"] in _FUNCTIONS and "schema" in schema:
+                schema = schema["schema"]
+            else:
+                return schema
+
+    def has_distinct_forms(self, schema: Mapping[str, Any]) -> bool:
+        """Return whether different values of a core schema are surely written differently."""
+        core = self.written_core(schema)
+        if core["type"] == "enum":
+            forms = [json.dumps(form) for form in self._forms(core)]
+            return len(set(forms)) == len(forms)
+        return core["type"] in _DISTINCT
+
+    def _forms(self, schema: Any) -> list[Any]:
+        """Return the JSON forms of the members of an enum."""
+        return [*super().enum_schema(schema)["enum"]]
+
+    def _mend_names(self, written: JsonSchemaValue, key: Mapping[str, Any]) -> None:
+        """Replace the reference to the schema of an object's names if that may be none of strings.
+
+        A number is a name as its text.
+        """
+        if key["type"] == "enum":
+            forms = self._forms(key)
+            if all(isinstance(form, str) for form in forms):
+                return
+            is_flag = self.mode == "serialization" and issubclass(key["cls"], enum.Flag)
+            if not is_flag and all(isinstance(form, (str, int)) for form in forms):
+                written["propertyNames"] = {"enum": [name_of(form) for form in forms]}
+                return
+            if self.mode == "validation":
+                written["propertyNames"] = {CHECKS: [json.dumps({"enum": forms})]}
+                return
+        if self.mode == "serialization" and key["type"] != "str":
+            del written["propertyNames"]
 
     def model_schema(self, schema: Any) -> JsonSchemaValue:
         """Return the schema of a model."""
@@ -77,6 +147,11 @@ class ExtendedGenerator(GenerateJsonSchema):
             if listed is not None and len(names) > 1:
                 members[listed] = {**members[listed], ALIASES: [name for name in names if name != listed]}
         return {**written, "properties": members} if members else written
+
+
+def name_of(form: str | int) -> str:
+    """Return a JSON value as the name of a member of an object."""
+    return form if isinstance(form, str) else json.dumps(form)
 
 
 def with_checks(written: JsonSchemaValue, names: Iterable[str]) -> JsonSchemaValue:

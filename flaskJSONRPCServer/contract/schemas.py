@@ -129,15 +129,17 @@ class SchemaGenerator(ExtendedGenerator):
         return written
 
     def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:
-        """Return the schema of a set; a parameter may name an item twice."""
-        return self._without_uniqueness(super().set_schema(schema))
+        """Return the schema of a set, whose array may have an item twice."""
+        return self._with_known_uniqueness(super().set_schema(schema), schema)
 
     def frozenset_schema(self, schema: core_schema.FrozenSetSchema) -> JsonSchemaValue:
-        """Return the schema of a set; a parameter may name an item twice."""
-        return self._without_uniqueness(super().frozenset_schema(schema))
+        """Return the schema of a set, whose array may have an item twice."""
+        return self._with_known_uniqueness(super().frozenset_schema(schema), schema)
 
-    def _without_uniqueness(self, written: JsonSchemaValue) -> JsonSchemaValue:
-        if self.mode == "validation":
+    def _with_known_uniqueness(self, written: JsonSchemaValue, schema: Mapping[str, Any]) -> JsonSchemaValue:
+        """Return the schema of a set without ``uniqueItems`` for a parameter, or if items may be written equally."""
+        items = schema.get("items_schema", {"type": "any"})
+        if self.mode == "validation" or not self.has_distinct_forms(items):
             written.pop("uniqueItems", None)
         return written
 

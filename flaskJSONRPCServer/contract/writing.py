@@ -38,6 +38,13 @@ def unless_written(write: Any) -> Callable[[Node], Any]:
     return lambda node: {**node, "serialization": node.get("serialization") or write}
 
 
+def ordered(node: Node) -> Any:
+    """Return the node of a set that is written as the list of its items, each by the writer of the items."""
+    items = core_schema.list_schema(node.get("items_schema"))
+    writer = core_schema.wrap_serializer_function_ser_schema(in_order, schema=items)
+    return {**node, "serialization": node.get("serialization") or writer}
+
+
 def in_order(value: Any, write: Callable[[Any], Any]) -> Any:
     """Return the items of a set in order: the order of a set differs between processes."""
     return write(sorted_items(value))
@@ -66,10 +73,9 @@ _FORMS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
 )
 
 _PLAIN = unless_written(written_by(documented))
-_ORDERED = unless_written(core_schema.wrap_serializer_function_ser_schema(in_order))
 
 _ADAPTERS: dict[str, Callable[[Node], Any]] = {
     **dict.fromkeys(("any", "bytes", "datetime", "time", "timedelta"), _PLAIN),
-    **dict.fromkeys(("set", "frozenset"), _ORDERED),
+    **dict.fromkeys(("set", "frozenset"), ordered),
     **dict.fromkeys(("dataclass", "model", "typed-dict"), with_nan),
 }

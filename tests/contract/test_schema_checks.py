@@ -46,6 +46,31 @@ def test_schema_that_says_a_type_alone_needs_no_check(schema):
     assert check_of(schema) is None
 
 
+def nested(keyword, levels=400):
+    schema = {"type": "integer", "minimum": 1}
+    for _ in range(levels):
+        schema = {keyword: {"a": schema} if keyword == "properties" else [schema] if keyword == "allOf" else schema}
+    return schema
+
+
+@pytest.mark.parametrize("keyword", ["properties", "items", "allOf", "additionalProperties", "propertyNames"])
+def test_schema_that_is_nested_too_deep_has_no_check(keyword):
+    assert check_of(nested(keyword, 10)) is not None
+    assert check_of(nested(keyword)) is None
+
+
+def test_chain_of_references_that_is_too_long_has_no_check():
+    definitions = {str(number): {"items": {"$ref": f"#/$defs/{number + 1}"}} for number in range(400)}
+    assert check_of({"$ref": "#/$defs/0", "$defs": {**definitions, "400": {"type": "integer"}}}) is None
+
+
+@pytest.mark.parametrize(
+    "schema", [{"const": 10**5000}, {"$ref": f"#/prefixItems/{'9' * 5000}", "prefixItems": [1]}], ids=["const", "$ref"]
+)
+def test_schema_with_a_number_that_python_does_not_write_has_no_check(schema):
+    assert check_of(schema) is None
+
+
 LISTS_OR_TEXT = {
     "$defs": {"A": {"type": "array", "items": {"$ref": "#/$defs/A"}}},
     "anyOf": [{"$ref": "#/$defs/A"}, {"type": "string", "maxLength": 3}],
