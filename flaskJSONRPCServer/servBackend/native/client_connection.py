@@ -175,10 +175,14 @@ class ClientConnection:
         self.send_last_part(b"", time.monotonic(), keeps_alive=keeps_alive)
         self._manager.schedule_update(self)
 
-    def outlast_request(self) -> None:
-        """Let the rest of the current answer take as long as it likes, without the body of its request."""
+    def lift_request_timeout(self) -> None:
+        """Let the rest of the current answer take as long as it likes."""
         with self._lock:
             self.http.lift_request_timeout()
+
+    def drop_request_body(self) -> None:
+        """Drop the body of the current request, which nobody reads any more, though its answer goes on."""
+        with self._lock:
             if self.exchange is not None:
                 self.exchange.request.body.close()
         if self.is_counted:

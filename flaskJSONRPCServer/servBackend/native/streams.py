@@ -157,7 +157,7 @@ class Stream:
             self._is_closed = True
             if self._is_chunked:
                 self._connection.send(LAST_CHUNK)
-        self._connection.outlast_request()  # its view may go on working
+        self._connection.lift_request_timeout()  # its view may go on working
         self._end(keeps_alive=True)
 
     def end_without_body(self) -> None:
@@ -179,7 +179,8 @@ class Stream:
 
         From here on no work is under way, so ``request_timeout_s`` does not apply, and a stop closes the stream.
         """
-        self._connection.outlast_request()
+        self._connection.lift_request_timeout()
+        self._connection.drop_request_body()
         with self._lock:
             self._has_returned = True
             is_over = self._is_closed
