@@ -353,11 +353,23 @@ class Pipeline:
         Raises:
             Refusal: The request would be refused by its head alone.
         """
-        if self.find(head) is None:
-            found = built_in_of(head)
-            if found is not None and not found[0].is_immediate:
-                self._check_built_in(head, found[0], self._guard)
+        target = self.find(head)
+        found = built_in_of(head) if target is None else None
+        if target is None and (found is None or found[0].is_immediate):
             return
+        try:
+            if found is None:
+                self._check_rpc(head)
+            else:
+                self._check_built_in(head, found[0], self._guard)
+        except Refusal:  # which the serving backend counts
+            if found is None or found[0].is_counted:
+                counters = self._stats.thread_counters()
+                counters.requests_started += 1
+                counters.requests_done += 1
+            raise
+
+    def _check_rpc(self, head: Environ) -> None:
         self._guard.check_head(head)
         if head["REQUEST_METHOD"] == "POST":
             self.check_media_type(head)

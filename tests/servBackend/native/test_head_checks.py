@@ -69,6 +69,15 @@ def test_whole_request_gets_the_same_refusal(server, fields, host, status, text)
     assert ("Connection" in answer[1]) is (status == 400)  # a malformed head ends its connection
 
 
+@pytest.mark.parametrize("body", [b"", b"{}"], ids=["head", "whole"])
+def test_refusals_count_alike_before_and_after_the_body(server, body):
+    before = server.stats()
+    ask(server, JSON, b"Content-Length: 2", host=b"evil.test", body=body)
+    after = server.stats()
+    assert after["requestCount"] == before["requestCount"] + 1
+    assert after["processingRequestCount"] == before["processingRequestCount"] == 0
+
+
 def test_refusal_by_the_head_has_the_headers_of_cors(server):
     answer = ask(server, JSON, b"Origin: https://a.test", b"Content-Length: 9999", host=b"evil.test")
     assert (answer[0], answer[1]["Access-Control-Allow-Origin"]) == (421, "*")
