@@ -275,7 +275,9 @@ class Slot:
         except CallCancelledError:
             self._end_cancelled(job, child)
         except (ChildLostError, ClientDisconnectedError, CallTimeoutError) as exc:
-            if isinstance(exc, CallTimeoutError) and deadline == job.deadline:
+            is_late = isinstance(exc, CallTimeoutError) and deadline == job.deadline
+            # A client that was answered at the deadline closes its connection, perhaps before this thread looks.
+            if is_late or (isinstance(exc, ClientDisconnectedError) and has_passed(job.deadline)):
                 self._end_late(job, child)
                 return
             self._fail(job, self._error_for(exc, self._lose(child), timeout_s))

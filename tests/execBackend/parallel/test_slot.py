@@ -66,6 +66,22 @@ def test_process_that_is_killed_from_outside_is_replaced(shared, tmp_path):
     assert result_of(application, "pid") != idle
 
 
+def test_late_call_whose_client_was_answered_counts_as_killed(monkeypatch):
+    """The answer at the deadline may let the client close the connection before the slot looks."""
+    server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0])
+    server.registerFunction(dispatchers.sleep, path="/timed", timeout=0.5, dispatcherBackend="parallel")
+    server.start()
+    try:
+        monkeypatch.setattr(process.ChildProcess, "_wait_until", lambda child, deadline: child.wait(None))
+        answer = call_socket(server.addresses[0], post(rpc("sleep", [1000]), "/timed"))
+        assert answer.json()["error"]["data"] == {"work": "killed"}
+        wait_until(lambda: counts(server)["killed"] + counts(server)["cancelled"])
+        assert (counts(server)["killed"], counts(server)["cancelled"]) == (1, 0)
+    finally:
+        monkeypatch.undo()
+        server.stop()
+
+
 @pytest.mark.parametrize("timeout", [1e9, float("inf")])
 def test_timeout_may_be_longer_than_poll_can_wait(timeout):
     with running(ParallelBackend(poolSize=1, timeout=timeout)) as (_, application):
