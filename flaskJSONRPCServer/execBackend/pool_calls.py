@@ -22,7 +22,7 @@ __all__ = ["CANCEL_S", "Controlled", "ControlledCall", "ControlledTimedCall", "T
 
 # How long after its deadline a call may still answer itself: one that notices its deadline, such as where it waits for
 # a lock, knows best what happened to it. Guessed; an answer may be 50 ms late.
-_GRACE_S = 0.005
+_GRACE_S = 0.02
 
 # How long after its deadline a greenlet or a coroutine may take to end, once an exception was raised in it; guessed.
 CANCEL_S = 0.02
