@@ -58,6 +58,11 @@ class ByteBudget:
             yield first  # which nearly always has something to give, and costs less than an order of all
             yield from sorted(self._totals.keys() - {first}, key=rank, reverse=True)
 
+    def connections(self) -> Iterator[ClientConnection]:
+        """Yield the connections that are counted, in no order."""
+        for holders in self._holders.values():
+            yield from holders
+
     def holders(self, client: str) -> Collection[ClientConnection]:
         """Return the connections of a client that are counted."""
         return self._holders[client]

@@ -144,7 +144,7 @@ class Room:
     def _choose(
         self, resource: Resource, newcomer: ClientConnection, now: float, *, is_body: bool
     ) -> ClientConnection | None:
-        if is_body and (silent := self._silent(resource, newcomer, now)) is not None:
+        if is_body and (silent := silent_holder(resource, now)) is not None:
             return silent
         for client in resource.budget.clients(newcomer.network):
             if is_body and client == newcomer.network:
@@ -159,18 +159,6 @@ class Room:
                 return None
         return None
 
-    def _silent(self, resource: Resource, newcomer: ClientConnection, now: float) -> ClientConnection | None:
-        """Return the connection whose body has been silent for longest, if any has been for long."""
-        silent = [
-            other
-            for client in resource.budget.clients(newcomer.network)
-            for other in resource.budget.holders(client)
-            if other.http.phase is BODY
-            and resource.body_bytes(other.http)
-            and now - other.http.last_received_at >= _SILENT_S
-        ]
-        return min(silent, key=lambda other: other.http.last_received_at, default=None)
-
     def _refuse(self, resource: Resource, connection: ClientConnection, now: float) -> None:
         self._warn(resource, "refused a body of", connection)
         connection.refuse(resource.refusal, now)
@@ -178,3 +166,15 @@ class Room:
 
     def _warn(self, resource: Resource, action: str, connection: ClientConnection) -> None:
         self._shared.write_warning(f"{resource.setting} is reached: {action}", connection.client or "a client")
+
+
+def silent_holder(resource: Resource, now: float) -> ClientConnection | None:
+    """Return the connection whose body has been silent for longest, if any has been for long."""
+    silent = (
+        other
+        for other in resource.budget.connections()
+        if other.http.phase is BODY
+        and resource.body_bytes(other.http)
+        and now - other.http.last_received_at >= _SILENT_S
+    )
+    return min(silent, key=lambda other: other.http.last_received_at, default=None)
