@@ -24,7 +24,7 @@ _DIALECT: Final = "2020-12"
 
 _SCALARS: Final = frozenset({int, float, bool, type(None)})
 
-# pydantic cannot tell of these values whether they fit: their JSON is too deep, or has what it does not read.
+# pydantic cannot say whether these values fit: their JSON is too deep, or has what it does not read.
 _UNDECIDED: Final = frozenset({"json_invalid", "recursion_loop", "string_unicode"})
 
 # The most errors that a text has, and the most characters of one; guessed.

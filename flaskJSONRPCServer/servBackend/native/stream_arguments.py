@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as HttpResponse
 
 from ...http.refusals import ServiceUnavailable
 from ...http.response import refusal_response
+from ...runtime.text import short_repr
 from .messages import Header
 
 __all__ = ["checked_headers", "no_room", "refuse_unusable"]
@@ -24,13 +25,14 @@ def refuse_unusable(status: Any, buffer_bytes: Any, on_close: Any) -> None:
         ValueError: ``buffer_bytes`` is less than 1.
     """
     if not isinstance(status, str):
-        raise TypeError(f"status={status!r} is refused: it takes a code and a reason as text, such as '200 OK'")
+        wanted = "a code and a reason as text, such as '200 OK'"
+        raise TypeError(f"status={short_repr(status)} is refused: it takes {wanted}")
     if not isinstance(buffer_bytes, int) or isinstance(buffer_bytes, bool):
-        raise TypeError(f"buffer_bytes={buffer_bytes!r} is refused: it takes a whole number of bytes")
+        raise TypeError(f"buffer_bytes={short_repr(buffer_bytes)} is refused: it takes a whole number of bytes")
     if buffer_bytes < 1:
         raise ValueError(f"buffer_bytes={buffer_bytes!r} is refused: it takes at least 1")
     if on_close is not None and not callable(on_close):
-        raise TypeError(f"on_close={on_close!r} is refused: it takes a function without parameters, or None")
+        raise TypeError(f"on_close={short_repr(on_close)} is refused: it takes a function without parameters, or None")
 
 
 def checked_headers(headers: Any) -> list[Header]:
@@ -42,7 +44,7 @@ def checked_headers(headers: Any) -> list[Header]:
     pairs = list(headers) if isinstance(headers, Iterable) else [headers]
     if not all(is_header(pair) for pair in pairs):
         raise TypeError(
-            f"headers={headers!r} is refused: it takes a list of pairs of texts, such as "
+            f"headers={short_repr(headers)} is refused: it takes a list of pairs of texts, such as "
             "[('Content-Type', 'text/event-stream')]; of a dict, list(headers.items())"
         )
     return pairs

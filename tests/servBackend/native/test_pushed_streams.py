@@ -266,6 +266,9 @@ def test_backend_without_streams_says_so(serve_page):
         (("200 OK", TEXT), {"buffer_bytes": -1}, ValueError, "buffer_bytes=-1 is refused: it takes at least 1"),
         (("200 OK", TEXT), {"buffer_bytes": 0}, ValueError, "it takes at least 1"),
         (("200 OK", TEXT), {"on_close": 1}, TypeError, "on_close=1 is refused: it takes a function"),
+        (("200 OK", [("Content-Length", "3")]), {}, ValueError, "Content-Length"),
+        (("200 OK", [("A", "b\r\nC: d")]), {}, ValueError, "line break"),
+        (("200 OK", []), {"when_full": "wait"}, ValueError, "'wait'"),
     ],
     ids=str,
 )

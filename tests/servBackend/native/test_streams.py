@@ -182,29 +182,6 @@ def test_stop_closes_streams(serve):
     assert not streams.opened[0].send(b"part")
 
 
-@pytest.mark.parametrize(
-    ("headers", "options", "text"),
-    [
-        ([("Content-Length", "3")], {}, "Content-Length"),
-        ([("A", "b\r\nC: d")], {}, "line break"),
-        ([], {"when_full": "wait"}, "'wait'"),
-    ],
-)
-def test_invalid_stream_is_refused(serve, headers, options, text):
-    errors = []
-
-    def app(environ, start_response):
-        try:
-            environ[EXCHANGE].open_stream("200 OK", headers, **options)
-        except ValueError as exc:
-            errors.append(str(exc))
-        start_response("200 OK", TEXT)
-        return [b"answer"]
-
-    assert receive_answer(serve(app).connect(get()))[2] == b"answer"
-    assert text in errors[0]
-
-
 def test_stream_cannot_be_opened_twice(serve):
     def app(environ, start_response):
         environ[EXCHANGE].open_stream("200 OK", TEXT).close()
