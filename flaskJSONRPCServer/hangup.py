@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ServerStateError
-from .lifecycle import Lifecycle, starts_refused
+from .lifecycle import Lifecycle
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.patching import patch_refused
 from .runtime.sources import FreshModules, script_file
+from .start_refusals import starts_refused
 
 if TYPE_CHECKING:
     from .settings import Settings

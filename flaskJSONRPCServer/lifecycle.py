@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import quote
 
 from .dispatch.facade import ServerFacade
 from .engine import Engine
 from .errors import ServerStateError, SettingsError
 from .http.request import Environ
 from .http.response import Response
+from .restart_reasons import read_reasons
 from .runtime.asynchronous import in_hub
 from .runtime.concurrency import make_event, start_thread
 from .runtime.interrupts import is_interrupt
@@ -27,33 +26,23 @@ from .servBackend import find_serv_backend
 from .servBackend.addresses import addresses_of, is_local_only
 from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
-from .servBackend.sockets import Address
 from .servBackend.stream_limits import stream_limits, waiting_limits
 from .servBackend.tls import refuse_without_tls
+from .servBackend.urls import client_url_of, url_of
+from .start_refusals import refuse_at_import, refuse_in_worker
 from .telemetry.access_log import AccessLog
 from .telemetry.metrics_address import MetricsAddress, metrics_address_of
 
 if TYPE_CHECKING:
     from .autoreload import AutoReload
 
-__all__ = ["Lifecycle", "StartRefusedError", "starts_refused"]
-
-# The address that a client on this machine connects to, by the address for "all interfaces".
-_LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound here  # nosec
+__all__ = ["Lifecycle"]
 
 # The most of a stop's timeout that is kept for answering calls that a lock still holds, in seconds; guessed.
 _ANSWER_S = 1.0
 
 # How long the answer to a call that has ended may take to be sent, before its connection is cut off; guessed.
 _SEND_S = 0.1
-
-
-# The commands that are importing a module now, innermost last.
-_importing: list[str] = []
-
-
-class StartRefusedError(ServerStateError):
-    """A module starts its server while a command imports it; the command would start it."""
 
 
 class ServedFacade(ServerFacade, Protocol):
@@ -640,77 +629,3 @@ def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:
     from .autoreload import AutoReload  # here: finding where Python installs packages takes long
 
     return AutoReload(engine, facade)
-
-
-def refuse_in_worker(name: str) -> None:
-    """Check that this process does not run Celery's command line.
-
-    Raises:
-        ServerStateError: It does: a worker has imported a module that starts its server.
-    """
-    if "celery.bin.celery" in sys.modules:
-        raise ServerStateError(
-            f"server {name!r} does not serve in a celery worker, which only runs its calls; put start() or "
-            'serveForever() behind  if __name__ == "__main__":'
-        )
-
-
-@contextmanager
-def starts_refused(command: str) -> Iterator[None]:
-    """Refuse every start of a server in the block, while a command imports a module that makes one."""
-    _importing.append(command)
-    try:
-        yield
-    finally:
-        _importing.pop()
-
-
-def refuse_at_import(name: str) -> None:
-    """Check that no command is importing the module: the command would start the server.
-
-    Raises:
-        StartRefusedError: A command is importing it.
-    """
-    if _importing:
-        raise StartRefusedError(
-            f"the module starts server {name!r} while {_importing[-1]!r} imports it; put start() or serveForever() "
-            'behind  if __name__ == "__main__":'
-        )
-
-
-def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
-    """Parse ``restartOn``: a function of the server, the word ``checkFileDescriptor``, or a list of these.
-
-    Raises:
-        SettingsError: One of them is neither.
-    """
-    if not restart_on:
-        return []
-    wanted = restart_on if isinstance(restart_on, (list, tuple)) else [restart_on]
-    reasons = [near_descriptor_limit if reason == "checkFileDescriptor" else reason for reason in wanted]
-    for reason in reasons:
-        if not callable(reason):
-            raise SettingsError(
-                f"restartOn={reason!r} is refused: it takes a function of the server, 'checkFileDescriptor', or a list"
-            )
-    return reasons
-
-
-def near_descriptor_limit(server: ServerFacade) -> bool:
-    """Return whether nearly all descriptors are in use, by the documented ``_checkFileDescriptor``."""
-    return bool(server._checkFileDescriptor())
-
-
-def url_of(address: Any, scheme: str) -> str:
-    """Return the URL of an address, if it is a host and a port; ``unix:`` and the path for a Unix socket."""
-    match address:
-        case [str(host), int(port)]:
-            return f"{scheme}://{Address(_LOOPBACK_OF_ANY.get(host, host), port)}/"
-    return f"unix:{address}" if isinstance(address, str) else str(address)
-
-
-def client_url_of(address: Any, scheme: str) -> str:
-    """Return the URL of an address for a client; the host of that of a Unix socket is its path, percent-encoded."""
-    if isinstance(address, str):
-        return f"{scheme}+unix://{quote(address, safe='')}/"
-    return url_of(address, scheme)

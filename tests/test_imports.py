@@ -25,7 +25,7 @@ LAYERS = (
     {"server"},
     {"hangup"},
     {"documented", "lifecycle"},
-    {"autoreload", "reloading"},
+    {"autoreload", "reloading", "restart_reasons"},
     {"engine"},
     {"built_in_services", "pipeline_steps"},
     {"wsgi", "console", "mcp", "telemetry"},
@@ -35,7 +35,7 @@ LAYERS = (
     {"dispatch", "helpers"},
     {"client", "contract", "runtime", "http"},
     {"sansio_jsonrpc", "configuration"},
-    {"settings", "extras"},
+    {"settings", "extras", "start_refusals"},
     {"errors", "inspection", "removed_names"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, SettingsError, flaskJSONRPCServer
-from flaskJSONRPCServer.lifecycle import near_descriptor_limit, read_reasons
+from flaskJSONRPCServer.restart_reasons import near_descriptor_limit, read_reasons
 from flaskJSONRPCServer.servBackend.sockets import Listener
 from tests.helpers import wait_until
 

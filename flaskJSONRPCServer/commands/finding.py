@@ -13,8 +13,8 @@ import flask
 
 from ..errors import unknown_name
 from ..inspection import read_signature
-from ..lifecycle import StartRefusedError, starts_refused
 from ..server import flaskJSONRPCServer
+from ..start_refusals import StartRefusedError, starts_refused
 from .arguments import DEFAULT_ATTRIBUTE
 from .errors import CommandError
 

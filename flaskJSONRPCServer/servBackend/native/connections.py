@@ -33,7 +33,7 @@ from .leadership import Leadership
 from .memory import UNCOUNTED_BYTES
 from .protocol import CLOSED, HANDSHAKE, PENDING
 from .request_queue import RequestQueue
-from .room import Room
+from .shedding import LoadShedder
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -89,7 +89,9 @@ class ConnectionManager:
         self._paused: set[ClientConnection] = set()  # not read while memory is short
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
-        self._room = Room(shared, drop=self._drop_connection, update_later=self._to_update.append, resume=self._resume)
+        self._shedder = LoadShedder(
+            shared, drop=self._drop_connection, update_later=self._to_update.append, resume=self._resume
+        )
         self._stop_at = self._grace_ends_at = math.inf
         self._cut_off = 0  # connections that still had an answer to send when the stop ended
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
@@ -271,7 +273,7 @@ class ConnectionManager:
             return
         if (task := connection.take_drained_task()) is not None:
             shared.pool.submit(task, is_bounded=False)
-        self._room.update(connection, now)
+        self._shedder.update(connection, now)
         if http.awaits_continue:  # only now, as a body without room has been refused
             connection.send_continue(now)
         if http.last_refusal is not None:
@@ -288,7 +290,7 @@ class ConnectionManager:
     def _begin_request(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
         """Queue a request. Return whether its connection needs no further update."""
         is_small = exchange.request.body.size <= UNCOUNTED_BYTES
-        if is_small or self._room.admit(connection, self._now):
+        if is_small or self._shedder.admit(connection, self._now):
             self._queue.add(exchange, self._now, is_small=is_small)
         else:
             exchange.discard()
@@ -300,7 +302,7 @@ class ConnectionManager:
 
     def _may_receive(self, connection: ClientConnection) -> bool:
         """Return whether to read a connection. While memory is short, no request is read ahead of the current one."""
-        return not self._room.memory.is_exceeded or connection.http.phase is not PENDING
+        return not self._shedder.memory.is_exceeded or connection.http.phase is not PENDING
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
@@ -375,7 +377,7 @@ class ConnectionManager:
         self._connections.remove(connection)
         self._paused.discard(connection)
         self._deadlines.discard(connection)
-        self._room.release(connection)
+        self._shedder.release(connection)
         self._acceptor.release(connection.client)
         connection.close()
 

@@ -43,15 +43,15 @@ class ByteBudget:
             self._set(connection, before, counted)
         return counted > before and self.is_exceeded
 
-    def clients(self, newcomer: str) -> Iterator[str]:
+    def clients(self, first_of_equals: str) -> Iterator[str]:
         """Yield the clients that hold anything, beginning with the one that holds most.
 
         Args:
-            newcomer: The client that comes before others which hold as much.
+            first_of_equals: The client that comes before others which hold as much.
         """
 
         def rank(client: str) -> tuple[int, bool]:
-            return self._totals[client], client == newcomer
+            return self._totals[client], client == first_of_equals
 
         if self._totals:
             first = max(self._totals, key=rank)

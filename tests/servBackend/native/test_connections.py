@@ -171,7 +171,7 @@ def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
 def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
     front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=250_000)
     half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
-    wait_until(lambda: front.manager._room.memory.used_bytes == 200_002)
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == 200_002)
     refused = front.connect(head(b"Content-Length: 100001", b"Expect: 100-continue", target=b"/body"))
     status, fields, body = receive_answer(refused)
     assert (status, fields["Retry-After"] in ("1", "2", "3")) == (503, True)
@@ -179,7 +179,7 @@ def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
     for client in half_sent:
         client.sendall(b"x")
         assert receive_answer(client)[2] == b"x" * 100_001
-    wait_until(lambda: front.manager._room.memory.used_bytes == 0)
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == 0)
 
 
 def test_spooled_bodies_take_no_memory_and_leave_no_descriptor(serve):
@@ -322,7 +322,7 @@ def test_clients_that_reset_in_the_middle_of_an_answer_leave_nothing_and_no_reco
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
     wait_until(lambda: not front.manager._connections)
-    assert front.manager._room.memory.used_bytes == 0
+    assert front.manager._shedder.memory.used_bytes == 0
     assert caplog.records == []
 
 

@@ -62,7 +62,7 @@ def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls)
     refused = readable()
     assert {receive_answer(client)[0] for client in refused} == {503}
     # The server may have read 64 KiB of each client before it ran out of room.
-    assert front.manager._room.memory.used_bytes < 1_000_000 + 2 * 65536
+    assert front.manager._shedder.memory.used_bytes < 1_000_000 + 2 * 65536
     calls.gate.set()
     waiting = [client for client in clients if client not in refused]
     assert waiting

@@ -1,4 +1,4 @@
-"""Keeping what all connections of an address hold within its limits.
+"""Shedding load: keeping what all connections of an address hold within its limits.
 
 If one client could use up a limit, it would shut out all others. So the client address that holds most makes room for
 the others: first by its incomplete bodies, which are refused and may be sent again, then by its unsent answers, which
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .backend import SharedState
     from .client_connection import ClientConnection
 
-__all__ = ["Room"]
+__all__ = ["LoadShedder"]
 
 # After how many seconds without a byte a body gives its room to any other; guessed.
 _SILENT_S = 5.0
@@ -47,7 +47,7 @@ class Resource:
         return ServiceUnavailable(f"the server is busy: {self.setting} is reached")
 
 
-class Room:
+class LoadShedder:
     """Counts what connections hold in memory and in files, and ends some of them while that exceeds a limit.
 
     The manager's thread alone uses it.
@@ -120,18 +120,18 @@ class Room:
         exceeded = [self._memory] if self.memory.count(connection, memory_bytes) else []
         return [*exceeded, self._files] if self.files.count(connection, spooled_bytes) else exceeded
 
-    def _make_room(self, resource: Resource, newcomer: ClientConnection, now: float, *, is_body: bool) -> bool:
-        """End connections until the limit is no longer exceeded. Return False if the newcomer is to be refused itself.
+    def _make_room(self, resource: Resource, grown: ClientConnection, now: float, *, is_body: bool) -> bool:
+        """End connections until the limit is no longer exceeded. Return False if ``grown`` is to be refused itself.
 
         Args:
             resource: What there is too little of.
-            newcomer: The connection that has grown.
+            grown: The connection that holds more than before.
             now: The time.
             is_body: Whether it has grown by a body, which can be refused.
         """
         while resource.budget.is_exceeded:
-            other = self._choose(resource, newcomer, now, is_body=is_body)
-            if other is None or (other is newcomer and is_body):
+            other = self._choose(resource, grown, now, is_body=is_body)
+            if other is None or (other is grown and is_body):
                 return not is_body
             if other.http.phase is BODY:
                 self._refuse(resource, other, now)
@@ -142,20 +142,20 @@ class Room:
         return True
 
     def _choose(
-        self, resource: Resource, newcomer: ClientConnection, now: float, *, is_body: bool
+        self, resource: Resource, grown: ClientConnection, now: float, *, is_body: bool
     ) -> ClientConnection | None:
         if is_body and (silent := silent_holder(resource, now)) is not None:
             return silent
-        for client in resource.budget.clients(newcomer.network):
-            if is_body and client == newcomer.network:
-                return newcomer
+        for client in resource.budget.clients(grown.network):
+            if is_body and client == grown.network:
+                return grown
             holders = resource.budget.holders(client)
             found = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]
             if not found and resource.has_answers:
                 found = [other for other in holders if other.unsent_bytes > UNCOUNTED_BYTES]
             if found:  # the one with the least time left has been the slowest
                 return min(found, key=lambda other: other.http.deadline)
-            if client == newcomer.network:  # those that hold less do not pay for it
+            if client == grown.network:  # those that hold less do not pay for it
                 return None
         return None
 

@@ -9,7 +9,7 @@ import pytest
 
 from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.http.request import EXCHANGE
-from flaskJSONRPCServer.servBackend.native import room
+from flaskJSONRPCServer.servBackend.native import shedding
 from flaskJSONRPCServer.servBackend.native.memory import UNCOUNTED_BYTES, ByteBudget
 from tests.helpers import wait_until
 from tests.servBackend.native.samples import get, head, post, receive_all, receive_answer
@@ -27,11 +27,11 @@ def large(environ, start_response):
 
 def half_sent(front, count, size, host=GREEDY):
     """Connect clients that send all of their bodies but the last byte. Wait until the server has counted them."""
-    before = front.manager._room.memory.used_bytes
+    before = front.manager._shedder.memory.used_bytes
     clients = [
         front.connect(head(b"Content-Length: %d" % (size + 1), target=b"/3") + b"x" * size, host) for _ in range(count)
     ]
-    wait_until(lambda: front.manager._room.memory.used_bytes == before + count * (size + 1))
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == before + count * (size + 1))
     return clients
 
 
@@ -78,7 +78,7 @@ def test_body_that_comes_whole_finds_room_at_the_cost_of_another_client(serve):
 
 def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
     front = serve(large, max_buffered_bytes=20_000_000, spool_body_bytes=1_000_000, min_answer_rate=0)
-    memory = front.manager._room.memory
+    memory = front.manager._shedder.memory
     while memory.used_bytes < 14_000_000:
         before = memory.used_bytes
         front.connect(get("/8000000"), GREEDY)  # the system takes a part of it
@@ -139,9 +139,9 @@ def test_lines_about_the_limit_are_bounded(serve, caplog):
 
 def spooled(front, size, host):
     """Connect a client that announces a body for a file. Wait until the server has read the head."""
-    before = front.manager._room.files.used_bytes
+    before = front.manager._shedder.files.used_bytes
     client = front.connect(head(b"Content-Length: %d" % size, target=b"/5") + b"x" * 1000, host)
-    wait_until(lambda: front.manager._room.files.used_bytes == before + size)
+    wait_until(lambda: front.manager._shedder.files.used_bytes == before + size)
     return client
 
 
@@ -164,8 +164,8 @@ def test_temporary_files_are_bounded_and_the_client_with_most_makes_room(serve, 
     for client in set(greedy) - {refused}:
         client.sendall(b"x" * 599_000)
         assert receive_answer(client)[2] == b"xxxxx"
-    wait_until(lambda: front.manager._room.files.used_bytes == 0)
-    assert front.manager._room.memory.used_bytes == 0
+    wait_until(lambda: front.manager._shedder.files.used_bytes == 0)
+    assert front.manager._shedder.memory.used_bytes == 0
     assert {record.getMessage() for record in caplog.records} == {
         f"max_spooled_bytes is reached: refused a body of {GREEDY}"
     }
@@ -191,10 +191,10 @@ def test_file_of_a_running_request_counts_until_its_answer(serve, calls):
     front = serve(calls, spool_body_bytes=1000)
     client = front.connect(post(b"x" * 100_000, target=b"/slow"))
     calls.wait_begun(1)
-    wait_until(lambda: front.manager._room.files.used_bytes == 100_000)
+    wait_until(lambda: front.manager._shedder.files.used_bytes == 100_000)
     calls.gate.set()
     assert receive_answer(client)[0] == 200
-    wait_until(lambda: front.manager._room.files.used_bytes == 0)
+    wait_until(lambda: front.manager._shedder.files.used_bytes == 0)
     client.sendall(get("/next"))
     assert receive_answer(client)[2] == b"/next"
 
@@ -221,9 +221,9 @@ def test_client_that_holds_most_gains_no_room_by_reading_ahead(serve, calls):
     greedy = front.connect(post(b"x" * 890_000, target=b"/slow"), GREEDY)
     calls.wait_begun(1)
     (modest,) = half_sent_soon(front, 99_999)
-    wait_until(lambda: front.manager._room.memory.used_bytes == 990_000)
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == 990_000)
     greedy.sendall(post(b"x" * 50_000))
-    wait_until(lambda: front.manager._room.memory.is_exceeded)
+    wait_until(lambda: front.manager._shedder.memory.is_exceeded)
     modest.sendall(b"x")
     calls.gate.set()
     assert receive_answer(modest)[0] == 200
@@ -239,14 +239,14 @@ def test_stream_does_not_keep_the_body_of_its_request(serve):
     front = serve(app, spool_body_bytes=1_000_000)
     front.connect(post(b"x" * 100_000))
     wait_until(lambda: opened)
-    wait_until(lambda: front.manager._room.memory.used_bytes == 0)
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == 0)
     assert opened[0].send(b"part")
 
 
 def test_body_that_is_silent_for_long_gives_its_room_to_any_other(serve, monkeypatch):
     front = serve(large, max_buffered_bytes=LIMIT)
     half_sent(front, 2, 990_000)
-    monkeypatch.setattr(room, "_SILENT_S", 0)
+    monkeypatch.setattr(shedding, "_SILENT_S", 0)
     assert receive_answer(front.connect(post(b"x" * 995_000, target=b"/5"), MODEST))[2] == b"xxxxx"
 
 
@@ -266,7 +266,7 @@ def test_client_of_a_stream_that_ends_while_memory_is_short_is_noticed_later(ser
     greedy = front.connect(post(b"x" * 990_000, target=b"/slow"), GREEDY)
     calls.wait_begun(1)
     greedy.sendall(post(b"x" * 50_000))
-    wait_until(lambda: front.manager._room.memory.is_exceeded)
+    wait_until(lambda: front.manager._shedder.memory.is_exceeded)
     front.manager.schedule_update(stream_connection)
     wait_until(lambda: not stream_connection.registered)
     listening.close()
