@@ -1,7 +1,7 @@
 """Return freed memory to the system.
 
-glibc keeps freed blocks that lie between used ones; by itself it returns only the end of a heap. So after a burst of
-large requests, a process could keep several times the memory that it uses, as long as it runs.
+glibc keeps freed blocks that lie between used ones; by itself it returns only the end of a heap. So the memory of a
+process that runs for long could grow without a leak.
 """
 
 from __future__ import annotations
