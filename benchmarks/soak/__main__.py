@@ -30,7 +30,7 @@ from .stalls import StallWatch
 from .trends import BLOCKS
 
 # The most growth of a process between an idle moment near the start and one at the end. The blocks of Python's
-# allocator swing: each of the two addresses keeps up to 1,024 deadlines of closed connections, of four or five blocks.
+# allocator grow with the statistics: a bucket of a histogram is a block or two once its count is over 256.
 MOST_GROWTH = {"threads": 0, "descriptors": 0, "children": 0, "modules": 0, "memory_mb": 3.0, "blocks": 12_000}
 
 # Without these, glibc keeps freed blocks of some megabytes in an arena for each thread, which hides the memory that is

@@ -236,7 +236,7 @@ def figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturbe
         **disturber.counts,
         "addresses": [server.addresses[0] for server in servers],
         "notes": notes.total,
-        "threads": process.num_threads(),
+        "threads": process.num_threads() - count_standbys(len(servers)),
         "descriptors": process.num_fds(),
         "children": len(process.children()),
         "memory_mb": process.memory_info().rss / 1e6,
@@ -245,6 +245,15 @@ def figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturbe
         **{name: sum(server_stats[name] for server_stats in stats) for name in counts},
         "p99_ms": {url: round(calls["p99"], 3) for url, calls in stats[0]["dispatchers"].items()},
     }
+
+
+def count_standbys(addresses: int) -> int:
+    """Return how many addresses have a second thread for their connections, of which each may have one.
+
+    It starts once calls have been short for a while, so its existence depends on the last calls before the idle time.
+    """
+    managing = sum("-connections" in thread.name for thread in threading.enumerate())
+    return min(max(managing - addresses, 0), addresses)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..settings import Settings
 from .concurrency import make_reentrant_lock
+from .freed_memory import return_freed_memory
 
 __all__ = ["GarbageControl"]
 
@@ -113,6 +114,7 @@ class GarbageControl:
         self._settings = settings
         self._lock = make_reentrant_lock()  # reentrant: a collection runs finalizers, which may request one
         self._collected_at, self._collected = time.monotonic(), served()  # guarded by _lock, as all below
+        self._returned_at = self._collected_at  # when freed memory was returned
         self._has_run = False
         self._count = self._garbage = 0
         self._total_s = self._longest_s = self._last_s = 0.0
@@ -137,15 +139,23 @@ class GarbageControl:
 
         A collection that is forced, or due by time, is thorough. One that is due by requests or calls skips the objects
         that were frozen at the last thorough collection.
+
+        Afterwards freed memory is returned to the system: by a thorough collection, and by any other one if that is
+        due by time. A busy server has no collection that is due by time.
         """
         with self._lock:
-            served = self._served()
-            is_thorough = force or time.monotonic() - self._collected_at >= self._settings.controlGC_everySeconds
+            served, now = self._served(), time.monotonic()
+            is_thorough = force or self._is_over(self._collected_at, now)
             if not (is_thorough or self._is_due(*served)):
                 return False
             self._pause(thoroughly=is_thorough)
             self._collected, self._collected_at = served, time.monotonic()
-            return True
+            returns_memory = is_thorough or self._is_over(self._returned_at, now)
+            if returns_memory:
+                self._returned_at = self._collected_at
+        if returns_memory:
+            return_freed_memory()  # outside of the lock: other threads run meanwhile, and one of them may fork
+        return True
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the ``gc`` part of ``stats()``."""
@@ -167,6 +177,9 @@ class GarbageControl:
         self._longest_s = max(self._longest_s, self._last_s)
         self._total_s += self._last_s
         self._count += 1
+
+    def _is_over(self, since: float, now: float) -> bool:
+        return now - since >= self._settings.controlGC_everySeconds
 
     def _is_due(self, requests: int, calls: int) -> bool:
         requests_before, calls_before = self._collected

@@ -71,7 +71,7 @@ class Stats:
     """Counts requests and calls, and the mean and maximum of named durations.
 
     Every thread has its own :class:`~flaskJSONRPCServer.runtime.counters.ThreadCounters`. When a thread has ended, the
-    next new thread folds its counters into a total, so memory is bounded by the number of living threads.
+    next new thread, sample or report folds its counters into a total, so memory is bounded by the living threads.
 
     Attributes:
         awaiting_idle: The number of threads that wait for requests or calls to end. If it is not 0, call
@@ -251,7 +251,10 @@ class Stats:
             durations_of(name).end(duration_ms)
 
     def sample(self) -> None:
-        """Sample the rate of requests. Call it once a second if the server has a timer."""
+        """Sample the rate of requests, and fold the counters of ended threads.
+
+        Call it once a second if the server has a timer.
+        """
         with self._lock:
             self._sample()
 
@@ -333,6 +336,7 @@ class Stats:
         }
 
     def _sample(self) -> None:
+        self._fold_ended()
         self._rate.count(self._requests_started(), time.time())
 
     def _requests_started(self) -> int:

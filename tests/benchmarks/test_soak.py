@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from benchmarks.soak.__main__ import faults_of
 from benchmarks.soak.clients import CUT
 from benchmarks.soak.misbehaving import assert_refused, assert_results
 from benchmarks.soak.samples import TOLERANCES, Recorder, Sample, growths, percentile_ms, trends
+from benchmarks.soak.server import count_standbys
 from benchmarks.soak.stalls import StallWatch
 from benchmarks.soak.trends import BLOCKS, p_value_of, trend_of
 from scorecard.wire import Received
@@ -50,6 +52,29 @@ def test_leak_is_growth(level, noise, leak, tolerance, seed):
 
     assert trend.is_growth(tolerance), trend
     assert trend.level == pytest.approx(level + leak / 2, abs=2 + noise * 4)
+
+
+@pytest.fixture
+def managing_threads():
+    """Starts threads that are called like those of the connections of an address, and ends them."""
+    over, threads = threading.Event(), []
+
+    def start(count):
+        for _ in range(count):
+            threads.append(threading.Thread(target=over.wait, name="server-native-connections-follower"))
+            threads[-1].start()
+
+    yield start
+    over.set()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize(("running", "standbys"), [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2), (5, 2)])
+def test_each_address_may_have_one_standby(running, standbys, managing_threads):
+    managing_threads(running)
+
+    assert count_standbys(2) == standbys
 
 
 def test_leak_under_a_sawtooth_is_growth():

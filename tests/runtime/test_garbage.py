@@ -1,6 +1,7 @@
 """Manual garbage collection."""
 
 import gc
+import itertools
 import os
 import subprocess
 import sys
@@ -92,6 +93,18 @@ def test_each_threshold_collects_once(reason, collected, clock):
     assert control.collect(force=reason == "force") is True
     assert len(collected) == 1
     assert control.collect() is False
+
+
+def test_busy_server_returns_freed_memory_by_time(collected, clock, monkeypatch):
+    returns = []
+    monkeypatch.setattr(garbage, "return_freed_memory", lambda: returns.append(clock[0]))
+    requests = itertools.count(step=300)
+    control = GarbageControl(lambda: (next(requests), 0), Settings(controlGC_everyRequestCount=300))
+    for _ in range(25):
+        clock[0] += 600
+        assert control.collect()
+
+    assert returns == [1000.0 + 3600 * hour for hour in (1, 2, 3, 4)]
 
 
 def test_objects_that_no_request_is_counted_for_are_collected():

@@ -116,6 +116,19 @@ def living(kind):
     return sum(type(referrer) is kind for referrer in gc.get_referrers(kind))
 
 
+def test_samples_fold_the_counters_of_ended_threads():
+    stats = Stats()
+
+    def count(number):
+        stats.thread_counters().calls_of("/api/echo").started += 1
+
+    run_in_threads(8, count)
+    stats.sample()
+
+    assert len(stats._counters) == 1, "an idle server keeps the counters of its last busy moment"
+    assert stats.totals().calls_started() == 8
+
+
 def test_reports_while_threads_count_are_never_negative():
     stats = Stats()
     ended = threading.Event()
