@@ -7,7 +7,10 @@ import pytest
 
 from tests.gevent.processes import READ_ENTRY_POINTS_ONCE, ROOT
 
-PYTEST = f"{READ_ENTRY_POINTS_ONCE}\nfrom gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
+PYTEST = f"""{READ_ENTRY_POINTS_ONCE}
+from gevent import monkey; monkey.patch_all()
+import pytest, sys; sys.exit(pytest.main())
+"""
 
 # Of these folders, what only computes is left out: it does not depend on gevent.
 DISPATCH = (
