@@ -72,6 +72,8 @@ def small_heap(monkeypatch):
     stay frozen afterwards: once they are thawed, Python soon collects all of them by itself.
     """
     monkeypatch.setattr("flaskJSONRPCServer.runtime.garbage.ProcessCollection._freeze", lambda self: None)
+    # A server of the module may have frozen them, and would let the next reload thaw them.
+    monkeypatch.setattr(_process, "_is_frozen", False)
     gc.freeze()
 
 

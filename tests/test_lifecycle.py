@@ -18,6 +18,8 @@ from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 SCRIPT = """
     import errno, socket, threading, time
     from flaskJSONRPCServer import flaskJSONRPCServer

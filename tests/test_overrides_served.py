@@ -12,6 +12,8 @@ from flaskJSONRPCServer import SettingsError, UnsupportedError, flaskJSONRPCServ
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError, JsonRpcError
 from tests.helpers import call_socket, call_wsgi, get, post, rpc
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 LONG = "x" * 500
 ADDRESS = ["127.0.0.1", 0]
 

@@ -11,6 +11,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.console.dashboard import Dashboard
 from tests.helpers import Request, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 LIVE = "/console/live.json"
 ACTIONS = "/console/actions"
 

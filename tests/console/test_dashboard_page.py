@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 from tests.console.host import make_server, url_of
 from tests.helpers import call_socket, get, post, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 HOSTILE = '</th><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${window.hacked=1}'
 PATIENCE_MS = 30_000
 

@@ -22,6 +22,8 @@ from flaskJSONRPCServer.runtime import running_loop
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 PATIENCE_S = 30
 VARIABLE = contextvars.ContextVar("variable", default="unset")
 

@@ -14,6 +14,8 @@ from flaskJSONRPCServer.contract.errors import DeclaredError
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInvalidParamsError
 from tests.helpers import call, call_wsgi, get, post, rpc
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 SECRET = "a secret"
 
 

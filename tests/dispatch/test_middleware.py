@@ -16,6 +16,8 @@ from flaskJSONRPCServer import Call, JsonRpcApplicationError, RegistrationError,
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 SECRET = "a secret"
 
 

@@ -64,6 +64,12 @@ MAKERS = {
     "own object": OwnBackend,
 }
 NAMES = (*MAKERS, "celery")
+KINDS = tuple(name for name in NAMES if name != "parallel object")
+"""The names without the second pool of processes, for tests that start a server each.
+
+The name and the object lead to one class with pools of the same kind. Tests that share a server, and those that start,
+restart, reload or count, have both.
+"""
 
 
 @contextlib.contextmanager

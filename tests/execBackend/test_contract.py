@@ -14,7 +14,7 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch import middleware_chains
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
 from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
-from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
+from tests.execBackend.backends import IN_PROCESS, KINDS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
 
 pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
@@ -60,6 +60,9 @@ def notification(method, params):
 def backend(request):
     with maker_of(request.param) as make_backend:
         yield make_backend
+
+
+of_each_kind = pytest.mark.parametrize("backend", KINDS, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,7 @@ def test_mapping_that_fails_is_an_internal_error(name, address):
     assert b"secret" not in answer.body
 
 
+@of_each_kind
 def test_mapped_exception_counts_as_an_error(backend):
     server = make(backend())
     error = call_wsgi(server.getWSGI(), post(rpc("fail_mapped", [1]))).json()["error"]
@@ -223,6 +227,7 @@ def test_coroutines_of_a_process_share_one_loop_in_a_thread_of_its_own(address):
     assert threads.isdisjoint((process, thread) for process, thread, _ in loops)
 
 
+@of_each_kind
 @pytest.mark.parametrize("use_flask", [False, True])
 def test_unique_id_of_the_connection_is_the_correlation_id(backend, use_flask, tmp_path):
     server = make(backend(), flaskContext=use_flask)
@@ -232,6 +237,7 @@ def test_unique_id_of_the_connection_is_the_correlation_id(backend, use_flask, t
     assert (tmp_path / "noted").read_text() == f"False {answer['error']['data']['correlationId']}"
 
 
+@of_each_kind
 def test_notification_runs_and_has_no_answer(backend, tmp_path):
     server = make("simple", notifBackend=backend())
     answer = call_wsgi(server.getWSGI(), notification("note", [str(tmp_path)]))
@@ -242,6 +248,7 @@ def test_notification_runs_and_has_no_answer(backend, tmp_path):
     assert (tmp_path / "noted").read_text().startswith("True ")
 
 
+@of_each_kind
 def test_invalid_notification_does_not_count_as_lost(backend):
     server = make("simple", notifBackend=backend())
     answers = [call_wsgi(server.getWSGI(), notification(*call)) for call in (("add", []), ("nothing", None))]
@@ -271,6 +278,7 @@ def served_with(make_backend, *middleware, **options):
     return server
 
 
+@of_each_kind
 def test_middleware_surrounds_each_call(backend):
     seen = []
 
@@ -292,6 +300,7 @@ def test_middleware_surrounds_each_call(backend):
     assert elsewhere == 8
 
 
+@of_each_kind
 def test_middleware_gets_the_error_of_the_call_and_may_try_again(backend):
     errors = []
 
@@ -315,6 +324,7 @@ def test_middleware_gets_the_error_of_the_call_and_may_try_again(backend):
     assert sorted(errors[1:]) == [(5, "chosen", {"why": 1}), mapped]
 
 
+@of_each_kind
 def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
     def refuse(call, proceed):
         if call.id == 1:
@@ -335,6 +345,7 @@ def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
     assert (stats["dispatcherCount"], stats["notificationLostCount"]) == (0, 0)
 
 
+@of_each_kind
 def test_fields_of_a_batch_with_middleware_are_applied_in_its_order(backend):
     server = served_with(backend, passes)
     request = REQUESTS["batch that sets headers"]
@@ -348,6 +359,7 @@ def test_fields_of_a_batch_with_middleware_are_applied_in_its_order(backend):
         assert [field for field in fields if field[0] == "Set-Cookie"] == cookies
 
 
+@of_each_kind
 def test_batch_has_all_its_answers_when_no_thread_is_left_for_its_middleware(backend):
     server = served_with(backend, passes, exec_pool_threads=1)
     application = server.getWSGI()
@@ -403,6 +415,7 @@ def test_request_of_flask_works_in_middleware_of_a_batch(name):
     assert [answer["result"] for answer in answers] == [["yes", "yes"]] * 5
 
 
+@of_each_kind
 @pytest.mark.parametrize("ending", ["stop", "restart"])
 def test_end_of_a_period_finishes_the_calls_of_a_batch_with_middleware(backend, ending, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
@@ -422,6 +435,7 @@ def test_end_of_a_period_finishes_the_calls_of_a_batch_with_middleware(backend, 
     assert [answer["result"] for answer in answers[0]] == [True, 2, True]
 
 
+@of_each_kind
 def test_middleware_of_a_notification_returns_when_the_backend_has_it(backend, tmp_path):
     results = []
     server = make("simple", notifBackend=backend())
@@ -433,6 +447,7 @@ def test_middleware_of_a_notification_returns_when_the_backend_has_it(backend, t
     assert (answer.code, results) == (204, [None])
 
 
+@of_each_kind
 def test_magic_variable_and_middleware_set_fields_of_one_answer(backend):
     def sign(call, proceed):
         call.connection.headersOut["X-Signed"] = "yes"
@@ -471,7 +486,7 @@ def passes(call, proceed):
 
 
 @pytest.mark.parametrize("middleware", [(), (passes, passes)], ids=["plain", "middleware"])
-@pytest.mark.parametrize("backend", [name for name in NAMES if name != "simple"], indirect=True)
+@pytest.mark.parametrize("backend", [name for name in KINDS if name != "simple"], indirect=True)
 def test_calls_of_a_batch_run_at_the_same_time(backend, middleware, tmp_path):
     server = served_with(backend, *middleware)
     batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
@@ -481,6 +496,7 @@ def test_calls_of_a_batch_run_at_the_same_time(backend, middleware, tmp_path):
     assert [(member["id"], member["result"]) for member in answer.json()] == [(1, True), (2, True)]
 
 
+@of_each_kind
 def test_lock_holds_the_calls(backend):
     server = make(backend())
     application = server.getWSGI()
@@ -504,6 +520,7 @@ def test_start_and_stop_may_be_repeated(backend):
             assert call_socket(address, post(rpc("add", [1, 2]))).json()["result"] == 3
 
 
+@of_each_kind
 @pytest.mark.parametrize("method", ["hold", "hold_later"])
 def test_stop_finishes_running_calls(method, backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
@@ -517,6 +534,7 @@ def test_stop_finishes_running_calls(method, backend, tmp_path):
     assert answers[0].json()["result"] is True
 
 
+@of_each_kind
 def test_stop_gives_up_after_its_timeout(backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
     server.start()
@@ -556,6 +574,7 @@ def test_calls_are_counted(backend):
     assert (stats["processingDispatcherCount"], stats["notificationLostCount"]) == (0, 0)
 
 
+@of_each_kind
 @pytest.mark.parametrize("method", ["end_server", "end_server_later"])
 def test_end_of_the_server_from_a_dispatcher_is_refused(method, backend):
     server = make(backend())
@@ -594,6 +613,7 @@ def test_own_call_of_a_dispatcher_is_not_waited_for(method, backend):
     assert answer["result"] is True
 
 
+@of_each_kind
 def test_running_dispatchers_are_waited_for(backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
     with serving(server):

@@ -264,7 +264,7 @@ def gate():
 
 
 def gated(gate, backend="simple", **options):
-    options = {"log": False, "timeout": 0.2, "dispatcherBackend": backend, **options}
+    options = {"log": False, "timeout": 0.5, "dispatcherBackend": backend, **options}
     server = flaskJSONRPCServer(options.pop("bindAdress", None), **options)
     server.registerFunction(gate.held, path="/api")
     server.registerFunction(lambda: "quick", path="/api", name="quick")
@@ -368,7 +368,7 @@ def test_result_that_comes_after_the_deadline_is_dropped(backend, monkeypatch):
 
     monkeypatch.setattr(pool_calls, "_GRACE_S", PATIENCE_S)
     monkeypatch.setattr(pool_calls, "CANCEL_S", PATIENCE_S)
-    server = flaskJSONRPCServer(None, log=False, timeout=0.1, dispatcherBackend=backend)
+    server = flaskJSONRPCServer(None, log=False, timeout=0.5, dispatcherBackend=backend)
     server.registerFunction(ends_late, path="/api")
     app = server.getWSGI()
     work = work_of(backend)
@@ -420,7 +420,7 @@ def test_timeout_of_a_registration_takes_precedence_over_that_of_the_server(gate
 
     assert 90 < result_of(app, "own") <= 100
     assert result_of(app, "none") is None
-    assert 0 < result_of(app, "default") <= 0.2
+    assert 0 < result_of(app, "default") <= 0.5
     server.stop()
 
 
@@ -540,7 +540,7 @@ def patient(monkeypatch):
 
 
 def serving_coroutine(coroutine_function, backend, **options):
-    server = flaskJSONRPCServer(["127.0.0.1", 0], **{"log": False, "timeout": 0.2, **options})
+    server = flaskJSONRPCServer(["127.0.0.1", 0], **{"log": False, "timeout": 0.5, **options})
     server.registerFunction(coroutine_function, path="/later", dispatcherBackend=backend)
     server.start()
     return server
@@ -711,7 +711,7 @@ def test_coroutine_within_its_deadline_is_answered():
         await asyncio.sleep(0)
         return _connection.remaining > 0
 
-    server = serving_coroutine(soon, "simple")
+    server = serving_coroutine(soon, "simple", timeout=PATIENCE_S)
     try:
         assert call_socket(server.addresses[0], post(rpc("soon"), "/later")).json()["result"] is True
     finally:

@@ -3,11 +3,11 @@
 import pytest
 
 from tests.execBackend.api import make
-from tests.execBackend.backends import NAMES, maker_of
+from tests.execBackend.backends import KINDS, maker_of
 from tests.helpers import call_socket, get, post, rpc
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=KINDS)
 def backend(request):
     with maker_of(request.param) as make_backend:
         yield make_backend()

@@ -100,6 +100,14 @@ DESELECTED = {
     "test_calls_work_under_gevent": "",
     # The server, which is all that gevent changes, does not see which pool its workers have.
     "test_every_pool_of_workers_runs_calls": "solo|threads",
+    "test_call_is_ended_at_its_deadline_where_the_pool_can_end_it": "threads",
+    "test_call_that_takes_too_long_is_an_error_and_ends_where_the_pool_can_end_it": "threads",
+    # Workers decide whether a call has expired or begins again. The server's side of it is in the other tests of
+    # deadlines: it gives the call its time, waits no longer, and counts what is lost.
+    "test_what_expires_in_a_pool_of_threads_never_runs": "",
+    "test_call_that_expired_in_the_queue_never_runs": "",
+    "test_running_notification_is_killed_and_not_begun_again": "",
+    "test_each_queue_has_workers_of_its_own": "",
 }
 
 

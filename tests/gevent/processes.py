@@ -7,8 +7,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+# gevent reads the entry points of all installed packages for each of the 25 events of a patch. Once will do.
+READ_ENTRY_POINTS_ONCE = """
+import importlib.metadata
+_entry_points = importlib.metadata.entry_points()
+importlib.metadata.entry_points = lambda **params: _entry_points.select(**params)
+"""
+
 # Every script begins with this.
-PRELUDE = """
+PRELUDE = (
+    READ_ENTRY_POINTS_ONCE
+    + """
 from flaskJSONRPCServer import flaskJSONRPCServer
 server = flaskJSONRPCServer(["127.0.0.1", 0], log=2, gevent=True, **OPTIONS)
 import contextlib, http.client, json, threading, time
@@ -36,6 +45,7 @@ def until(condition):
         assert time.monotonic() < deadline
         time.sleep(0.001)
 """
+)
 
 
 def run(script, *, prelude=PRELUDE, options="{}", stdin="", folder=ROOT):

@@ -14,8 +14,8 @@ def wait():
     finally:
         print("cleaned up", flush=True)
 
-server.registerFunction(wait, path="/api", timeout=0.1)
-server.registerFunction(wait, path="/api", name="threaded", timeout=0.1, dispatcherBackend="threaded")
+server.registerFunction(wait, path="/api", timeout=0.5)
+server.registerFunction(wait, path="/api", name="threaded", timeout=0.5, dispatcherBackend="threaded")
 server.start()
 for name in ("wait", "threaded"):
     print(call(name)["data"])
@@ -42,7 +42,7 @@ def stubborn():
     go.wait()
     return "done"
 
-server.registerFunction(stubborn, path="/api", timeout=0.1)
+server.registerFunction(stubborn, path="/api", timeout=0.5)
 server.start()
 print(call("stubborn")["data"], exceptions)
 print(server.stats()["processingAbandonedCallCount"])
@@ -94,7 +94,7 @@ def spin():
     while not go:
         server._sleep(0.001, True)
 
-server.registerFunction(spin, path="/api", timeout=0.1, dispatcherBackend="threadedNative")
+server.registerFunction(spin, path="/api", timeout=0.5, dispatcherBackend="threadedNative")
 server.start()
 print(call("spin")["data"])
 go.append(1)

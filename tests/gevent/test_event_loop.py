@@ -253,7 +253,7 @@ import asyncio
 async def hang():
     await asyncio.to_thread(native_sleep, 1000)
 
-server.registerFunction(hang, path="/api", timeout=0.1)
+server.registerFunction(hang, path="/api", timeout=0.5)
 server.start()
 print(call("hang")["code"], server.stats()["processingAbandonedCallCount"])
 server.stop(timeout=1000)

@@ -5,9 +5,12 @@ import sys
 
 import pytest
 
-from tests.gevent.processes import ROOT
+from tests.gevent.processes import READ_ENTRY_POINTS_ONCE, ROOT
 
-PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
+PYTEST = f"""{READ_ENTRY_POINTS_ONCE}
+from gevent import monkey; monkey.patch_all()
+import pytest, sys; sys.exit(pytest.main())
+"""
 
 # Of these folders, what only computes is left out: it does not depend on gevent.
 DISPATCH = (

@@ -4,6 +4,8 @@ import pytest
 
 from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 class Recorder:
     _id = "recorder"

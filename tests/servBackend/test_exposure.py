@@ -7,6 +7,8 @@ import pytest
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend.exposure import is_exposed
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 def warnings_of_a_start(caplog, backend, *addresses):
     server = flaskJSONRPCServer(list(addresses), multipleAdress=True, servBackend=backend, log=2)

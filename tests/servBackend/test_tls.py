@@ -10,6 +10,8 @@ from flaskJSONRPCServer import SettingsError, UnsupportedError, flaskJSONRPCServ
 from flaskJSONRPCServer.servBackend.tls import server_context
 from tests.certificates import make_certificates
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 def make(option, **options):
     return flaskJSONRPCServer(["127.0.0.1", 0], log=0, ssl=option, **options)

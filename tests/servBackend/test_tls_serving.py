@@ -16,6 +16,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.certificates import make_certificates
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 ECHO = json.dumps({"jsonrpc": "2.0", "method": "echo", "params": ["a"], "id": 1}).encode()
 SLOW = b'{"jsonrpc":"2.0","method":"slow","id":1}'
 ANSWER = (200, b'{"jsonrpc":"2.0","result":"a","id":1}')

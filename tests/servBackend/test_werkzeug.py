@@ -12,6 +12,8 @@ from flaskJSONRPCServer import BindError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend import find_serv_backend
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
 
 

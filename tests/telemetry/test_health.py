@@ -15,6 +15,8 @@ from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import call_wsgi, get, post, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 BACKENDS = ["pywsgi"] if is_patched() else ["native", "werkzeug", "granian"]
 OK, UNAVAILABLE = "ok", "unavailable"
 PATIENCE_S = 30

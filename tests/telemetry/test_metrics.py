@@ -16,6 +16,8 @@ from tests.helpers import call_wsgi, rpc, wait_until
 from tests.helpers import get as get_request
 from tests.telemetry.scraping import OPENMETRICS, WAIT_S, ask, calls, errors, get, samples_in, scrape, send, value
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 def fail(code=7):
     raise JsonRpcApplicationError("no", code=code)

@@ -16,6 +16,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.helpers import rpc, wait_until
 from tests.telemetry.scraping import WAIT_S, ask, find_command, get, send
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 MONITORING = Path(__file__).resolve().parents[2] / "examples" / "monitoring"
 CONFIG = """
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}

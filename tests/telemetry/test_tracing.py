@@ -39,7 +39,7 @@ def make_server(backend="simple", **options):
 def apps():
     servers = {backend: make_server(backend) for backend in BACKENDS}
     for server in servers.values():
-        server.registerFunction(api.wait, path="/timed", name="late", timeout=0.1)
+        server.registerFunction(api.wait, path="/timed", name="late", timeout=0.5)
     yield {backend: server.getWSGI() for backend, server in servers.items()}
     for server in servers.values():
         server.stop(timeout=0)

@@ -12,6 +12,8 @@ from flaskJSONRPCServer.errors import RegistrationError
 from flaskJSONRPCServer.testing import in_process, served
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 def add(a: int, b: int = 1) -> int:
     return a + b

@@ -9,6 +9,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.execBackend.celery.processes import broker_running
 from tests.helpers import Request, UnreadableStream, call_environ, call_wsgi, environ_of, get, post, rpc
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 DAY_MS = 86_400_000
 DAY_S = "86400"
 

@@ -29,6 +29,8 @@ from tests.execBackend.parallel.pools import (
 )
 from tests.helpers import call_socket, call_wsgi, post, result_of, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 @pytest.fixture
 def application(shared):
@@ -363,13 +365,13 @@ server = flaskJSONRPCServer(
 )
 server.registerFunction(add, path="/api")
 seen = []
-for _ in range(3):
+for _ in range(2):
     application = server.getWSGI()
     for number in range(5):
         assert call(application, "add", [number])["result"] == number + 1
     server.stop()
     seen.append(left())
-assert seen[0] == seen[1] == seen[2], seen
+assert seen[0] == seen[1], seen
 print(seen[0][1], len(seen[0][2]))
 """
 

@@ -17,6 +17,8 @@ from tests.execBackend.parallel.pools import calls_in, counts, error_of, is_gone
 from tests.execBackend.parallel.pools import make as make_server
 from tests.helpers import call_wsgi, post, result_of, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 def test_call_beyond_the_queue_is_refused(tmp_path):
     backend = ParallelBackend(poolSize=1, queue_calls=1)

@@ -69,9 +69,11 @@ def test_process_that_is_killed_from_outside_is_replaced(shared, tmp_path):
 def test_late_call_whose_client_was_answered_counts_as_killed(monkeypatch):
     """The answer at the deadline may let the client close the connection before the slot looks."""
     server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0])
-    server.registerFunction(dispatchers.sleep, path="/timed", timeout=0.5, dispatcherBackend="parallel")
+    server.registerFunction(dispatchers.sleep, path="/timed", timeout=1, dispatcherBackend="parallel")
     server.start()
     try:
+        # The process starts before a deadline depends on it.
+        assert call_socket(server.addresses[0], post(rpc("add", [1, 2]))).json()["result"] == 3
         monkeypatch.setattr(process.ChildProcess, "_wait_until", lambda child, deadline: child.wait(None))
         answer = call_socket(server.addresses[0], post(rpc("sleep", [1000]), "/timed"))
         assert answer.json()["error"]["data"] == {"work": "killed"}

@@ -11,6 +11,8 @@ from tests.mcp.judged import make_server, request_of, result_of
 from tests.mcp.session_client import Client
 from tests.mcp.task_client import TaskClient, text_of
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 GO_ON = Form("Go on?", {"type": "object", "properties": {}})
 
 

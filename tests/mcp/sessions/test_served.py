@@ -14,6 +14,8 @@ from tests.helpers import call_wsgi, post, wait_until
 from tests.mcp.session_client import BOTH, PATIENCE_S, Client, text_of
 from tests.mcp.session_tools import add, greet
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26"]
 
 

@@ -12,6 +12,8 @@ from tests.helpers import call_wsgi, wait_until
 from tests.mcp.judged import request_of
 from tests.mcp.task_client import TAKES_TASKS, TaskClient
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 KEY = "kept by the test of tasks"
 FORM = {"type": "object", "properties": {}}
 

@@ -18,6 +18,8 @@ from tests.mcp.served_stream import Stream
 from tests.mcp.task_api import FUNCTIONS
 from tests.mcp.task_client import TAKES_TASKS, SocketClient, TaskClient, text_of
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 
 @pytest.fixture
 def served():

@@ -290,6 +290,7 @@ def test_refusal_of_bytes_that_begin_no_request_has_a_body_of_its_own():
     assert body.startswith(b"malformed request")
 
 
+@pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\n\r\n", head(b"Expect: nothing"), head(b"Content-Length: 999999999"), b"\0"]
 )

@@ -18,6 +18,8 @@ from tests.servBackend.event_source import Listener
 from tests.servBackend.native.conftest import PATIENCE_S
 from tests.servBackend.native.samples import get, receive_all, receive_answer
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts, reloads and collections
+
 TEXT = [("Content-Type", "text/plain")]
 
 
