@@ -132,11 +132,10 @@ class Pipeline:
             return refusal_answer
         route = None  # find() for a POST, as nearly all requests are, without the cost of its call
         endpoint = self._router.table.endpoints.get(head.get("PATH_INFO", ""))
-        if endpoint is None or head["REQUEST_METHOD"] != "POST":
-            target = self.find(head)
-            if target is None:
-                return None
-            endpoint, route = target
+        if head["REQUEST_METHOD"] != "POST":
+            endpoint, route = self.find(head) or (None, None)
+        if endpoint is None:
+            return None
         stats = self._stats
         try:  # thread_counters(), without the cost of its call
             counters = stats.local.counters
@@ -176,14 +175,9 @@ class Pipeline:
             parsed: As with :meth:`answer`.
             site: The URLs of another address than those of the server; None for the server's own.
         """
-        found = self.find_built_in(head, site)
-        return None if found is None else self.answer_found(found, head, received, parsed, site)
-
-    def find_built_in(self, head: Environ, site: BuiltInSite | None = None) -> FoundUrl | None:
-        """Return the built-in URL of a request; None if there is none. The arguments are those of the answer."""
         urls = self.steps.built_in_urls if site is None else site.urls
-        found = urls.find(head.get("PATH_INFO", ""))
-        return None if found is None or head["REQUEST_METHOD"] not in found[0].methods else found
+        found = urls.find_for(head)
+        return None if found is None else self.answer_found(found, head, received, parsed, site)
 
     def answer_found(
         self,
