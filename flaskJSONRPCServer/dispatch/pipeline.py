@@ -68,6 +68,7 @@ class Pipeline:
 
     Attributes:
         steps: The steps that depend on overrides; :meth:`rebuild` replaces them.
+        authorise: Checks that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`.
         needs_flask: Whether a step needs ``flask.request``. Then every request has to go through Flask.
     """
 
@@ -101,6 +102,7 @@ class Pipeline:
         self.steps = steps
         self._request_options = steps.request_options
         self._authorizer = Authorizer(self._auth, self._server, steps.copy_request)
+        self.authorise = self._authorizer.authorise
         self.needs_flask = steps.custom_process is not None or steps.custom_view is not None
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
@@ -231,36 +233,30 @@ class Pipeline:
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
-        auth = url.auth or self._auth
-        if url.needs_auth and auth is not None:
+        if url.needs_auth and (auth := url.auth or self._auth) is not None:
             self._authorizer.ask(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
     def _check_built_in(self, head: Environ, url: BuiltInUrl, guard: Guard) -> None:
         try:
             guard.check_head(head)
-            if url.refuses_foreign_pages:
-                self._refuse_foreign_page(head)
+            if url.refuses_foreign_pages and "HTTP_ORIGIN" in head:
+                self._refuse_foreign_page(head, head["HTTP_ORIGIN"])
         except (Misdirected, Forbidden) as exc:
             if url.note_foreign is not None:
                 url.note_foreign(exc)
             raise
 
-    def _refuse_foreign_page(self, head: Environ) -> None:
+    def _refuse_foreign_page(self, head: Environ, origin: str) -> None:
         """Check that a page that makes a request is one of this server, or of an origin that a setting names.
 
         Raises:
             Forbidden: It is another one.
         """
-        origin = head.get("HTTP_ORIGIN")
-        if origin is None or self._names_origins or not is_cross_site(head):
+        if self._names_origins or not is_cross_site(head):
             return
         if self._cors is None or not is_allowed(self._cors.headers(origin)):
             raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
-
-    def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
-        """Check that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`."""
-        self._authorizer.authorise(exchange, path, method)
 
     def server_document(self, exchange: Exchange) -> Response:
         """Answer a GET of the document of the whole server, or of the client for it.
