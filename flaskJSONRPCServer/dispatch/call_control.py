@@ -212,7 +212,8 @@ class CallControl:
         Raises:
             JsonRpcException: -32009: the call was cancelled before the function, or within it.
         """
-        self.refuse_cancelled()
+        if self._is_cancelled:
+            raise cancelled_exception("not started")
         token = _current.set(self)
         try:
             result = function(*args, **kwargs)

@@ -22,9 +22,6 @@ Result = Mapping[str, Any]
 Subject = Callable[[], Sequence[str]]
 """Returns what a function is run for, as texts; called only for a function that asks."""
 
-Run = Callable[[CallControl], Result]
-"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask.ask`."""
-
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
 
@@ -34,7 +31,7 @@ class AnyRounds(Protocol):
 
     @property
     def runs_again(self) -> bool:
-        """Whether the function of one request may be run several times."""
+        """Whether the function of one request may be run several times with the same arguments."""
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or of its questions.
@@ -59,6 +56,7 @@ class Scope:
         rounds: Runs its function, and asks the client what the function wants to know.
         notify: Sends notifications about it.
         grant: What the token of the client allows; None without tokens.
+        keeps_arguments: Whether its function must not change its arguments: it may be run with them again.
     """
 
     pipeline: Pipeline
@@ -67,6 +65,11 @@ class Scope:
     rounds: AnyRounds
     notify: Notify
     grant: Grant | None = None
+    keeps_arguments: bool = False
+
+
+Run = Callable[[ClientRequest, Scope, CallControl], Result]
+"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask.ask`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.credentials import credentials_of
 from ..http.refusals import Refusal
-from ..http.response import Response
 from .asking.rounds import SealedRounds
 from .asking.sealing import Sealer
 from .authorization import Grant, TokenGuard
@@ -30,6 +29,7 @@ from .features.resources import ResourceOptions, Resources
 from .features.tools import Tools
 from .http.endpoint import Endpoint
 from .http.session_endpoint import SessionEndpoint
+from .protocol.revisions import SERVER_INFO
 from .service import Identity, Service
 from .sessions.service import SessionService
 from .sessions.store import Sessions
@@ -59,6 +59,7 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
+        answer: Answers a request for its URL; see :meth:`.http.endpoint.Endpoint.answer`.
         allows_automatic_one: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens
             that the other would not ask for.
     """
@@ -92,15 +93,8 @@ class McpEndpoint:
             sources.facts.log,
         )
         sources.background.on_end(sessions.end_all)
-        self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
-
-    def answer(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for its URL.
-
-        Raises:
-            Refusal: It gets an HTTP error.
-        """
-        return self._endpoint.answer(exchange, rest)
+        endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
+        self.answer = endpoint.answer
 
     def serve_lines(
         self,
@@ -270,7 +264,7 @@ class McpEndpoint:
             "icons": [dict(icon) for icon in options.icons],
         }
         known = {name: value for name, value in members.items() if value}
-        return Identity(known, options.instructions, self._caching_of("public"))
+        return Identity(known, {SERVER_INFO: known}, options.instructions, self._caching_of("public"))
 
     def _caching(self, scope: Scope) -> Mapping[str, Any]:
         """Return how a result may be kept: by everyone only if nothing can tell one caller from another."""

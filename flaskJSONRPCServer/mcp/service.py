@@ -23,8 +23,8 @@ from .calls.open_call import AnyCall
 from .feature import AnyRounds, Feature, Method, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text
-from .protocol.requests import ClientRequest, is_retry, meta_of, name_of
-from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
+from .protocol.requests import ClientRequest, is_retry, name_of
+from .protocol.revisions import CURRENT, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 from .unwritable import UnwritableError, in_place_of_unwritable, unwritable_error
@@ -42,11 +42,13 @@ class Identity:
 
     Attributes:
         info: Its name and version, and optionally its title and a description.
+        meta: What each result has as ``_meta``: the same, under its key.
         instructions: What a model should know of it; empty for nothing.
         caching: How long clients may keep lists: ``ttlMs`` and ``cacheScope``.
     """
 
     info: Mapping[str, Any]
+    meta: Mapping[str, Any]
     instructions: str
     caching: Mapping[str, Any]
 
@@ -90,9 +92,10 @@ class Service:
         self._sources = sources
         self._identity = identity
         self._features = tuple(features)
-        self._methods = {
-            name: (one, method) for one in reversed(self._features) for name, method in one.methods.items()
+        self._methods: dict[str, tuple[Callable[[], object], Method]] = {
+            name: (one.capability, method) for one in reversed(self._features) for name, method in one.methods.items()
         }
+        self._methods["server/discover"] = dict, Method(self._discover, is_in_sessions=False)
         self.subscriptions = subscriptions
         self._known_identity: tuple[Pipeline, Identity] | None = None  # replaced in one step
 
@@ -134,10 +137,11 @@ class Service:
         Raises:
             MethodNotFound: The endpoint does not have it.
         """
-        if name == "server/discover":
-            return Method(self._discover, is_in_sessions=False)
-        feature, method = self._methods.get(name, (None, None))
-        if feature is None or method is None or feature.capability() is None:
+        known = self._methods.get(name)
+        if known is None:
+            raise MethodNotFound("Method not found")
+        capability, method = known
+        if capability() is None:
             raise MethodNotFound("Method not found")
         return method
 
@@ -152,10 +156,9 @@ class Service:
         Raises:
             Refusal: It gets an HTTP error.
         """
-        scope.exchange.carrier = meta_of(request.params)
+        scope.exchange.carrier = request.meta
         try:
-            result = method.answer(request, scope)
-            text = self._result_text(request, result)
+            text = self._result_text(request, method.answer(request, scope))
             most = self._sources.settings.max_response_bytes
             if len(text) <= most:
                 return Reply(text)
@@ -184,7 +187,8 @@ class Service:
             grant: What the token of the client allows; None without tokens.
         """
         exchange.grant = grant
-        return Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify, grant)
+        pipeline = self._sources.pipeline()
+        return Scope(pipeline, exchange, call.new_control, rounds, call.notify, grant, rounds.runs_again)
 
     def end_of_stream(self, request: ClientRequest) -> bytes:
         """Return the response to a request for a stream of notifications, which the server ends."""
@@ -199,9 +203,9 @@ class Service:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return dict(result)
-        meta = {SERVER_INFO: self.identity().info}
+        meta = self.identity().meta
         if "_meta" in result:
-            meta.update(result["_meta"])
+            meta = {**meta, **result["_meta"]}
         whole = {"resultType": "complete", **result, "_meta": meta}
         if "cacheScope" in whole and is_retry(request):
             whole.update(_NOT_CACHED)

@@ -164,7 +164,7 @@ def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[s
         MissingClientCapability: The client cannot answer what the function asks.
     """
     try:
-        return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
+        return run(request, scope, scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
     except JsonRpcException as exc:
         questions = questions_in(exc)
         if questions is None:

@@ -73,20 +73,19 @@ class ToolCall:
         backends = self.tool.route.backends
         return backends is not None and backends.dispatcher is not None
 
-    def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+    def run(self, request: ClientRequest, scope: Scope, control: CallControl) -> Result:
         """Call the function, and return the result for the model: that it has failed is one.
 
         Args:
             request: As with :meth:`.tasks.work.CalledFunction.run`, and so the others.
             scope: As there.
             control: As there.
-            may_run_again: As there.
 
         Raises:
             JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
             UnwritableError: Its result has no JSON form.
         """
-        call = copied(self._call) if may_run_again else self._call
+        call = copied(self._call) if scope.keeps_arguments else self._call
         exchange = scope.exchange
         exchange.control = control
         try:
@@ -100,7 +99,7 @@ class ToolCall:
             return self.failure(exc)
         codec = self._sources.codec()
         try:
-            return result_of(self.tool, value, codec, is_in_session=request.revision != CURRENT)
+            return result_of(self.tool, value, codec, request.revision != CURRENT)
         except JsonRpcSerializationError as exc:
             unwritten = exc
         raise unwritable_error(codec, {"result": value}, unwritten)
@@ -120,7 +119,7 @@ class ToolCall:
             _, arguments = call_of(request)
             called = ToolCall(sources, tool, present_endpoint(sources, tool), arguments)
             called.prepare()
-            return called.run(request, scope, control, may_run_again=False)
+            return called.run(request, scope, control)
 
         return run_later
 

@@ -25,7 +25,7 @@ SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 """The types of values that have no parts, neither for a model nor for a function to change."""
 
 
-def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
+def result_of(tool: ToolEntry, value: Any, codec: Codec, is_in_session: bool) -> dict[str, Any]:
     """Return the result of a tool for a value that its function has returned.
 
     Args:
@@ -108,6 +108,11 @@ def has_content(value: Any) -> bool:
 
 def text_of(value: Any, codec: Codec) -> str:
     """Return a value as a text: a string as it is, anything else as JSON."""
+    if type(value) is int and codec.writes_standard_form:
+        try:
+            return str(value)
+        except ValueError:  # too many digits; the codec raises the error
+            pass
     return value if isinstance(value, str) else codec.dumps(value).decode()
 
 

@@ -21,7 +21,7 @@ from ..protocol.pages import page_of
 from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
-from ..tasks.tasks import Tasks
+from ..tasks.tasks import Tasks, require_tasks
 from .catalog import Catalog, Catalogs
 from .tool_calls import ToolCall, call_of
 from .tool_results import failure_of
@@ -90,7 +90,8 @@ class Tools:
         """
         called = self._called(request)
         tool, exchange = called.tool, scope.exchange
-        self._tasks.admit(tool.options.task, request)
+        if tool.options.task == "required":
+            require_tasks(request)
         if tool.header_parameters and request.revision == CURRENT and not exchange.is_local:
             check_parameters(exchange.head, tool.header_parameters, called.arguments)
         if self._tokens is not None and scope.grant is not None:

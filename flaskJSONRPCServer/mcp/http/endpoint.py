@@ -146,12 +146,16 @@ class Endpoint:
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return event_stream(
-                lambda stream: self._answer_on(stream, request, method, exchange, grant),
-                self._keep_alive_s,
-                ends_with_run=True,
-            )
+            return self._stream(request, method, exchange, grant)
         return json_answer(self._service.reply(request, method, scope))
+
+    def _stream(self, request: ClientRequest, method: Method, exchange: Exchange, grant: Grant | None) -> Response:
+        """Return the answer with a stream, on which a request is answered."""
+        return event_stream(
+            lambda stream: self._answer_on(stream, request, method, exchange, grant),
+            self._keep_alive_s,
+            ends_with_run=True,
+        )
 
     def _answer_on(
         self,

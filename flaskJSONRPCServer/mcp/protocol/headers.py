@@ -87,12 +87,11 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
     Raises:
         HeaderMismatch: One is missing, malformed, or differs from the body.
     """
-    method = request.method
+    method, revision = request.method, request.revision
     parameter = _NAMED_BY.get(method)
     # The present revision and the known methods have only characters that are allowed.
-    is_plain = parameter is not None and request.revision == CURRENT
-    if not is_plain or head.get(VERSION_HEADER) != CURRENT or head.get(_METHOD_HEADER) != method:
-        check_field(head, VERSION_HEADER, "MCP-Protocol-Version", request.revision)
+    if parameter is None or head.get(_METHOD_HEADER) != method or not head.get(VERSION_HEADER) == revision == CURRENT:
+        check_field(head, VERSION_HEADER, "MCP-Protocol-Version", revision)
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):
         check_field(head, _NAME_HEADER, "Mcp-Name", name, may_be_encoded=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...sansio_jsonrpc import JsonRpcRequest
 from .errors import MalformedRequest
-from .messages import params_of
+from .messages import NO_PARAMS
 from .revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION
 
 __all__ = [
@@ -43,6 +43,7 @@ class ClientRequest:
         progress_token: The token for reports of progress; None if the client wants none.
         log_level: The least severe level of log messages that the client wants; None if it wants none.
         admitted: What its method has found when it admitted the request, and answers with; None for nothing.
+        meta: What the client says beside the parameters: their ``_meta``.
     """
 
     id: Any
@@ -53,6 +54,7 @@ class ClientRequest:
     progress_token: str | int | None = None
     log_level: str | None = None
     admitted: object = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     def has_extension(self, name: str) -> bool:
         """Return whether the client supports an extension of the protocol."""
@@ -81,7 +83,9 @@ def is_retry(request: ClientRequest) -> bool:
 
 def is_self_contained(message: JsonRpcRequest) -> bool:
     """Return whether a request says which revision it is made in, as those without a session do."""
-    return PROTOCOL_VERSION in meta_of(params_of(message))
+    params = message.params
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    return isinstance(meta, dict) and PROTOCOL_VERSION in meta
 
 
 def read_request(message: JsonRpcRequest) -> ClientRequest:
@@ -90,7 +94,7 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     Raises:
         MalformedRequest: ``_meta`` is missing or incomplete.
     """
-    params = params_of(message)
+    params = message.params if isinstance(message.params, dict) else NO_PARAMS
     meta = params.get("_meta")
     if not isinstance(meta, dict):
         needed = f"{PROTOCOL_VERSION} and {CLIENT_CAPABILITIES}"
@@ -104,7 +108,7 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     info = meta.get(CLIENT_INFO)
     if info is not None and not isinstance(info, dict):
         raise misfit(info, CLIENT_INFO, "an object")
-    request = ClientRequest(message.id, message.method, params, revision, capabilities)
+    request = ClientRequest(message.id, message.method, params, revision, capabilities, meta=meta)
     if PROGRESS_TOKEN in meta or LOG_LEVEL in meta:
         request.progress_token, request.log_level = progress_token(meta), log_level(meta)
     return request

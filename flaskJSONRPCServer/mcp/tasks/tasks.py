@@ -28,7 +28,7 @@ from .task import Task, TaskTimes
 from .task_calls import TaskCalls, TaskMode
 from .work import CalledFunction
 
-__all__ = ["EXTENSION", "Tasks"]
+__all__ = ["EXTENSION", "Tasks", "require_tasks"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
@@ -66,30 +66,17 @@ class Tasks:
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
-            "tasks/get": Method(self.get, admit=require_extension, is_in_sessions=False),
-            "tasks/update": Method(self.update, admit=require_extension, is_in_sessions=False),
-            "tasks/cancel": Method(self.cancel, admit=require_extension, is_in_sessions=False),
+            "tasks/get": Method(self.get, admit=require_tasks, is_in_sessions=False),
+            "tasks/update": Method(self.update, admit=require_tasks, is_in_sessions=False),
+            "tasks/cancel": Method(self.cancel, admit=require_tasks, is_in_sessions=False),
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
-
-    def admit(self, mode: TaskMode, request: ClientRequest) -> None:
-        """Check that a client takes the task that a call needs.
-
-        Raises:
-            MissingClientCapability: It does not.
-        """
-        if mode == "required":
-            require_extension(request)
 
     def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
         """Return the result of a function, its questions, or a task; see :meth:`.task_calls.TaskCalls.result`."""
         if mode is not False and takes_tasks(request):
             return self._calls.result(mode, request, scope, function)
-        rounds, run = scope.rounds, function.run
-        again = rounds.runs_again
-        return rounds.result(
-            request, scope, function.subject, lambda control: run(request, scope, control, may_run_again=again)
-        )
+        return scope.rounds.result(request, scope, function.subject, function.run)
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
@@ -125,7 +112,7 @@ class Tasks:
         wanted = request.params.get("notifications")
         if not isinstance(wanted, dict) or _TASK_IDS not in wanted:
             return None
-        require_extension(request)
+        require_tasks(request)
         ids = wanted[_TASK_IDS]
         if not isinstance(ids, list) or len(ids) > _MOST_IDS or not all(isinstance(item, str) for item in ids):
             raise MalformedRequest(f"Invalid params: {_TASK_IDS} is no list of at most {_MOST_IDS} strings")
@@ -169,10 +156,10 @@ class Tasks:
 
 def takes_tasks(request: ClientRequest) -> bool:
     """Return whether a client takes a task as the answer to a request."""
-    return request.revision == CURRENT and request.has_extension(EXTENSION)
+    return request.has_extension(EXTENSION) and request.revision == CURRENT
 
 
-def require_extension(request: ClientRequest, scope: Scope | None = None) -> None:
+def require_tasks(request: ClientRequest, scope: Scope | None = None) -> None:
     """Check that a client takes tasks.
 
     Raises:

@@ -14,7 +14,7 @@ from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest, encode_request
 from ..calls.open_call import PLAIN_CALL
 from ..feature import Result, Scope
 from ..protocol.messages import read_body
-from ..protocol.requests import ClientRequest, meta_of, name_of, read_request
+from ..protocol.requests import ClientRequest, name_of, read_request
 from ..sources import Sources
 
 __all__ = ["CalledFunction", "RunLater", "TaskWork"]
@@ -42,15 +42,13 @@ class CalledFunction(Protocol):
     def subject(self) -> Sequence[str]:
         """Return what it is run for; see :data:`~..feature.Subject`."""
 
-    def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+    def run(self, request: ClientRequest, scope: Scope, control: CallControl) -> Result:
         """Run it in the thread that serves the request, and return the result; raise what it asks.
 
         Args:
             request: The request.
             scope: What surrounds the request.
             control: The control of this run.
-            may_run_again: Whether the function may be run again: that run must not see what this one has changed in
-                the arguments.
         """
 
 
@@ -113,7 +111,7 @@ class TaskWork:
             Exception: What the function raises.
         """
         exchange = self._exchange()
-        exchange.carrier = meta_of(request.params)
+        exchange.carrier = request.meta
         scope = Scope(
             self._sources.pipeline(), exchange, PLAIN_CALL.new_control, self._rounds, PLAIN_CALL.notify, self._grant
         )
