@@ -88,7 +88,12 @@ class Application:
         """
         if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
             return None
-        return self._pipeline.answer(received.head, received) or self._respond_built_in(received)
+        response = self._pipeline.answer(received.head, received)
+        if response is None and (found := self._mount.find_built_in(received.head)) is not None:
+            response = self._pipeline.answer_found(found, received.head, received)
+            if type(response) is not Response and isinstance(response, AdmittedResponse):
+                return serve_admitted(response, received)
+        return response
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately."""
@@ -99,19 +104,6 @@ class Application:
         if self.is_immediate(environ):  # a hook that asks for a login must not make the server look dead
             return self._pipeline.answer_built_in(environ)
         return self._pipeline.wait_until_open(environ) if self._locks.closed else None
-
-    def _respond_built_in(self, received: ReceivedRequest) -> Response | None:
-        head = received.head
-        found = self._mount.find_built_in(head)
-        if found is None:
-            return None
-        response = self._pipeline.answer_found(found, head, received)
-        if type(response) is Response or not isinstance(response, AdmittedResponse):
-            return response
-        if response.stream is None:
-            return Response(response.status, response.headers)
-        response.stream.serve(received, response.status, response.headers)
-        return None
 
     def _answer_built_in_or_page(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         found = self._mount.find_built_in(environ)
@@ -182,6 +174,14 @@ def sent(response: Response, environ: Environ, start_response: Callable[..., Any
 def body_of(response: Response, environ: Environ) -> list[bytes]:
     """Return the body of a response, which the answer to a HEAD request does not have."""
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+
+
+def serve_admitted(response: AdmittedResponse, received: ReceivedRequest) -> Response | None:
+    """Let a stream answer a request. Return the answer in its place if there is no stream."""
+    if response.stream is None:
+        return Response(response.status, response.headers)
+    response.stream.serve(received, response.status, response.headers)
+    return None
 
 
 def sent_built_in(response: Response, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

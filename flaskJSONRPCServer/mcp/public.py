@@ -76,7 +76,7 @@ class McpEndpoint:
         self._subscriptions = Subscriptions(sources.codec, sources.facts.log)
         self._tokens = self._token_guard()
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
-        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, lambda: self._service.identity().info)
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, self._server_info)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
@@ -252,6 +252,9 @@ class McpEndpoint:
     def _features(self) -> list[Feature]:
         parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
         return [part.feature for part in parts]
+
+    def _server_info(self) -> Mapping[str, Any]:
+        return self._service.identity(self._sources.pipeline()).info
 
     def _identity(self) -> Identity:
         options, settings = self._options, self._sources.settings

@@ -19,8 +19,7 @@ from ..sansio_jsonrpc import (
     encode_result,
 )
 from .authorization import Grant
-from .calls.open_call import AnyCall
-from .feature import AnyRounds, Feature, Method, Result, Scope
+from .feature import AnyRounds, Feature, Method, NewControl, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text
 from .protocol.requests import ClientRequest, is_retry, name_of
@@ -124,9 +123,9 @@ class Service:
         watches = (feature.watch(request, scope) for feature in self._features)
         return [watch for watch in watches if watch is not None]
 
-    def identity(self) -> Identity:
-        """Return what the endpoint says about itself: the same as long as the pipeline freezes the settings."""
-        pipeline, known = self._sources.pipeline(), self._known_identity
+    def identity(self, pipeline: Pipeline) -> Identity:
+        """Return what the endpoint says about itself: the same as long as a pipeline freezes the settings."""
+        known = self._known_identity
         if known is None or known[0] is not pipeline:
             known = self._known_identity = pipeline, self._identity()
         return known[1]
@@ -158,7 +157,7 @@ class Service:
         """
         scope.exchange.carrier = request.meta
         try:
-            text = self._result_text(request, method.answer(request, scope))
+            text = self._result_text(request, method.answer(request, scope), scope.pipeline)
             most = self._sources.settings.max_response_bytes
             if len(text) <= most:
                 return Reply(text)
@@ -177,33 +176,32 @@ class Service:
             return self._failed(request, method, scope.exchange)
         return self._error_reply(request, error, scope.exchange)
 
-    def scope(self, exchange: Exchange, call: AnyCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
+    def scope(self, exchange: Exchange, new_control: NewControl, rounds: AnyRounds, grant: Grant | None) -> Scope:
         """Return what surrounds a request.
 
         Args:
             exchange: The HTTP request that it came by.
-            call: Its notifications and its cancellation.
+            new_control: Returns the control of the next run of its function.
             rounds: Runs its function.
             grant: What the token of the client allows; None without tokens.
         """
         exchange.grant = grant
-        pipeline = self._sources.pipeline()
-        return Scope(pipeline, exchange, call.new_control, rounds, call.notify, grant, rounds.runs_again)
+        return Scope(self._sources.pipeline(), exchange, new_control, rounds, grant, rounds.runs_again)
 
     def end_of_stream(self, request: ClientRequest) -> bytes:
         """Return the response to a request for a stream of notifications, which the server ends."""
-        result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request)
+        result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request, self._sources.pipeline())
         return encode_result(self._sources.codec(), request.id, result)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
         return Reply(self._error_text(request_id, exc.error), exc.status, exc.retry_after_s)
 
-    def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
+    def _whole(self, result: Result, request: ClientRequest, pipeline: Pipeline) -> dict[str, Any]:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return dict(result)
-        meta = self.identity().meta
+        meta = self.identity(pipeline).meta
         if "_meta" in result:
             meta = {**meta, **result["_meta"]}
         whole = {"resultType": "complete", **result, "_meta": meta}
@@ -211,7 +209,7 @@ class Service:
             whole.update(_NOT_CACHED)
         return whole
 
-    def _result_text(self, request: ClientRequest, result: Result) -> bytes:
+    def _result_text(self, request: ClientRequest, result: Result, pipeline: Pipeline) -> bytes:
         """Return the response with a result.
 
         Raises:
@@ -219,13 +217,13 @@ class Service:
         """
         codec = self._sources.codec()
         try:
-            return encode_result(codec, request.id, self._whole(result, request))
+            return encode_result(codec, request.id, self._whole(result, request, pipeline))
         except JsonRpcSerializationError as exc:
             failure = exc
         raise unwritable_error(codec, {"result": dict(result)}, failure)
 
     def _discover(self, request: ClientRequest, scope: Scope) -> Result:
-        identity = self.identity()
+        identity = self.identity(scope.pipeline)
         instructions = {"instructions": identity.instructions} if identity.instructions else {}
         offers = {"supportedVersions": list(SUPPORTED), "capabilities": self.capabilities()}
         return {**offers, **instructions, **identity.caching}
@@ -250,7 +248,8 @@ class Service:
         failure = self._logged(request, exchange)
         if method.failure is None:
             return Reply(self._error_text(request.id, failure.get_error()))
-        return Reply(encode_result(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
+        result = self._whole(method.failure(failure), request, self._sources.pipeline())
+        return Reply(encode_result(self._sources.codec(), request.id, result))
 
     def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return the error that has the id of the log entry."""

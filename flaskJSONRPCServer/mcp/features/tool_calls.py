@@ -146,7 +146,8 @@ def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
     Raises:
         MalformedRequest: The name is missing, or the arguments are no object.
     """
-    name, arguments = request.params.get("name"), request.params.get("arguments")
+    params = request.params
+    name, arguments = params.get("name"), params.get("arguments")
     if not isinstance(name, str):
         raise MalformedRequest("Invalid params: name is not a string")
     if arguments is not None and not isinstance(arguments, dict):

@@ -83,22 +83,26 @@ class Tools:
         """Check that a client may call the tool of a request, as it does.
 
         Raises:
+            MalformedRequest: The name or the arguments are malformed.
             InvalidParams: There is no such tool.
             HeaderMismatch: A header field differs from an argument.
             Forbidden: The client may not call it.
             MissingClientCapability: It needs a task, which the client does not take.
         """
-        called = self._called(request)
-        tool, exchange = called.tool, scope.exchange
+        name, arguments = call_of(request)
+        table, exchange = self._sources.router.table, scope.exchange
+        tool = self._catalogs.of(table).tools.get(name)
+        if tool is None:
+            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
         if tool.options.task == "required":
             require_tasks(request)
         if tool.header_parameters and request.revision == CURRENT and not exchange.is_local:
-            check_parameters(exchange.head, tool.header_parameters, called.arguments)
+            check_parameters(exchange.head, tool.header_parameters, arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, exchange)
         else:
             scope.pipeline.authorise(exchange, tool.route.path, tool.route.name)
-        request.admitted = called
+        request.admitted = ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 
     def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``, for a request that has been admitted.
@@ -106,8 +110,7 @@ class Tools:
         Raises:
             TooManyRequests: The call exceeds a rate limit.
         """
-        called = request.admitted
-        assert isinstance(called, ToolCall)  # noqa: S101  as admit() leaves it
+        called: ToolCall = request.admitted  # as admit() leaves it
         try:
             call = called.prepare()
         except JsonRpcException as exc:
@@ -125,20 +128,6 @@ class Tools:
     def scopes(self) -> list[str]:
         """Return what the tokens for some tools must allow."""
         return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
-
-    def _called(self, request: ClientRequest) -> ToolCall:
-        """Return what a request calls.
-
-        Raises:
-            MalformedRequest: The name or the arguments are malformed.
-            InvalidParams: There is no such tool.
-        """
-        name, arguments = call_of(request)
-        table = self._sources.router.table
-        tool = self._catalogs.of(table).tools.get(name)
-        if tool is None:
-            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
-        return ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 
     def _failure(self, exc: JsonRpcException) -> Result:
         """Return the result for the model of a call that has failed."""

@@ -15,7 +15,7 @@ from ...http.refusals import NotAcceptable, Refusal
 from ...http.response import Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..authorization import Grant, TokenGuard
-from ..calls.open_call import PLAIN_CALL, OpenCall
+from ..calls.open_call import OpenCall, plain_control
 from ..feature import AnyRounds, Method
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import event
@@ -142,7 +142,7 @@ class Endpoint:
         if request.method == LISTEN:
             return self._listen(request, accepted, exchange, grant)
         method = self._service.method(request.method)
-        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
+        scope = self._service.scope(exchange, plain_control, self._rounds, grant)
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
@@ -174,7 +174,7 @@ class Endpoint:
 
         call = OpenCall(request, notify)
         stream.on_close(call.cancel)
-        scope = self._service.scope(exchange, call, self._rounds, grant)
+        scope = self._service.scope(exchange, call.new_control, self._rounds, grant)
         try:
             reply = self._service.reply(request, method, scope)
         except Refusal as exc:  # too late for its status
@@ -188,7 +188,7 @@ class Endpoint:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
-        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
+        scope = self._service.scope(exchange, plain_control, self._rounds, grant)
         watches = self._service.watches(request, scope)
 
         def run(stream: AnswerStream) -> None:

@@ -94,7 +94,7 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
         check_field(head, VERSION_HEADER, "MCP-Protocol-Version", revision)
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):
-        check_field(head, _NAME_HEADER, "Mcp-Name", name, may_be_encoded=True)
+        check_field(head, _NAME_HEADER, "Mcp-Name", name, True)
 
 
 def check_session_revision(head: Mapping[str, Any], revision: str) -> None:
@@ -199,7 +199,7 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
     return HeaderParameter(header, path, kind)
 
 
-def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, *, may_be_encoded: bool = False) -> None:
+def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, may_be_encoded: bool = False) -> None:
     # As nearly all are; a field that may be decoded, or has a character that is not allowed, is looked at more closely.
     if head.get(key) == expected and expected[:2] != "=?" and expected.isascii() and expected.isprintable():
         return

@@ -53,7 +53,7 @@ class ClientRequest:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     progress_token: str | int | None = None
     log_level: str | None = None
-    admitted: object = None
+    admitted: Any = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def has_extension(self, name: str) -> bool:
