@@ -74,6 +74,9 @@ class CallControl:
     grant: Any = None
 
     # Class-level defaults: most calls never change them, and each assignment in __init__ would cost every call.
+    _id = ""
+    _report: Report | None = None
+    _log: Log | None = None
     _reporting: Any = None
     _last = -math.inf  # guarded by _reporting
     _has_ended = False  # written under both locks
@@ -88,11 +91,12 @@ class CallControl:
         control_id: str = "",
         log: Log | None = None,
     ) -> None:
-        self._id = control_id
+        if control_id:
+            self._id = control_id
         self.answers = answers
-        self._report = report
-        self._log = log
-        if report is not None or log is not None:  # most callers want neither, and both lines take time
+        if report is not None or log is not None:  # most callers want neither, and these lines take time
+            self._report = report
+            self._log = log
             self._pid = os.getpid()
             self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
         self._changing = make_lock()

@@ -191,8 +191,8 @@ class Pipeline:
     ) -> Response:
         """Answer a request for a built-in URL that has been found; the arguments are those of the answer."""
         url, rest = found
-        exchange = self.make_exchange(head, received, parsed)
-        counters = exchange.counters
+        counters = self._stats.thread_counters()
+        exchange = Exchange(head, counters, self._request_options, received, parsed)
         if url.is_counted:
             counters.requests_started += 1
         try:

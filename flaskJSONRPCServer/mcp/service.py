@@ -185,7 +185,8 @@ class Service:
             rounds: Runs its function.
             grant: What the token of the client allows; None without tokens.
         """
-        exchange.grant = grant
+        if grant is not None:
+            exchange.grant = grant
         return Scope(self._sources.pipeline(), exchange, new_control, rounds, grant, rounds.runs_again)
 
     def end_of_stream(self, request: ClientRequest) -> bytes:

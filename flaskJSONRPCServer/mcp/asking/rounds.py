@@ -99,12 +99,12 @@ class SealedRounds:
             MissingClientCapability: The client cannot answer what the function asks.
             NoAnswer: Its answers to a question could not be used, several times.
         """
-        earlier, latest = _FIRST, _NO_ANSWERS
+        earlier, latest, answers = _FIRST, _NO_ANSWERS, _NO_ANSWERS
         if is_retry(request):
             responses = answers_in(request)  # before the state, which a malformed request must not use up
             earlier = self._earlier_rounds(request, scope, subject)
             latest = {key: value for key, value in responses.items() if key in earlier.asked}
-        answers = latest if earlier is _FIRST else {**earlier.answers, **latest}
+            answers = {**earlier.answers, **latest}
         outcome = run_round(request, scope, run, answers)
         if type(outcome) is not Asked:  # isinstance() takes several times as long to say no
             return outcome

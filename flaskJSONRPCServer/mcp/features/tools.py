@@ -21,7 +21,7 @@ from ..protocol.pages import page_of
 from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
-from ..tasks.tasks import Tasks, require_tasks
+from ..tasks.tasks import Tasks, require_tasks, takes_tasks
 from .catalog import Catalog, Catalogs
 from .tool_calls import ToolCall, call_of
 from .tool_results import failure_of
@@ -118,7 +118,10 @@ class Tools:
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, called.endpoint, scope.exchange)
-        return self._tasks.result(called.tool.options.task, request, scope, called)
+        mode = called.tool.options.task
+        if mode is not False and takes_tasks(request):
+            return self._tasks.calls.result(mode, request, scope, called)
+        return scope.rounds.result(request, scope, called.subject, called.run)
 
     def routes_shown(self, exchange: Exchange) -> dict[str, Route]:
         """Return the methods of the tools that a caller may see, by the names of the tools."""

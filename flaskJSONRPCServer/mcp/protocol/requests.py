@@ -56,11 +56,6 @@ class ClientRequest:
     admitted: Any = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
-    def has_extension(self, name: str) -> bool:
-        """Return whether the client supports an extension of the protocol."""
-        extensions = self.capabilities.get("extensions")
-        return isinstance(extensions, dict) and isinstance(extensions.get(name), dict)
-
 
 def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the ``_meta`` of parameters; empty without one."""

@@ -25,10 +25,9 @@ from .members import ShownMembers
 from .runner import TaskRunner
 from .store import TaskBounds, TaskStore
 from .task import Task, TaskTimes
-from .task_calls import TaskCalls, TaskMode
-from .work import CalledFunction
+from .task_calls import TaskCalls
 
-__all__ = ["EXTENSION", "Tasks", "require_tasks"]
+__all__ = ["EXTENSION", "Tasks", "require_tasks", "takes_tasks"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
@@ -46,6 +45,9 @@ class Tasks:
         times: How long tasks live.
         server_info: Returns what the endpoint says about itself in each result.
         bounds: How many there may be.
+
+    Attributes:
+        calls: Answers calls for clients that take tasks.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Tasks:
         self._caller_of = caller_of
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
         self._runner = TaskRunner(sources, self._store, ShownMembers(sources, self._store, server_info), self._changed)
-        self._calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
+        self.calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
@@ -71,12 +73,6 @@ class Tasks:
             "tasks/cancel": Method(self.cancel, admit=require_tasks, is_in_sessions=False),
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
-
-    def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
-        """Return the result of a function, its questions, or a task; see :meth:`.task_calls.TaskCalls.result`."""
-        if mode is not False and takes_tasks(request):
-            return self._calls.result(mode, request, scope, function)
-        return scope.rounds.result(request, scope, function.subject, function.run)
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
@@ -89,7 +85,7 @@ class Tasks:
         if not answers:
             return {}
         self._store.reserve(task, len(self._sources.codec().dumps(answers)))
-        work = self._calls.work_of(task)
+        work = self.calls.work_of(task)
         if task.answer(answers) and work is not None:
             self._runner.start(task, work)
         self._changed(task)
@@ -141,7 +137,7 @@ class Tasks:
 
     def _changed(self, task: Task) -> None:
         if task.has_ended:
-            self._calls.end(task)
+            self.calls.end(task)
         self._subscriptions.tell_watchers(_TASK_IDS, task.id, task.detailed)
 
     def _expire(self, task: Task) -> None:
@@ -156,7 +152,10 @@ class Tasks:
 
 def takes_tasks(request: ClientRequest) -> bool:
     """Return whether a client takes a task as the answer to a request."""
-    return request.has_extension(EXTENSION) and request.revision == CURRENT
+    extensions = request.capabilities.get("extensions")
+    if not isinstance(extensions, dict):
+        return False
+    return isinstance(extensions.get(EXTENSION), dict) and request.revision == CURRENT
 
 
 def require_tasks(request: ClientRequest, scope: Scope | None = None) -> None:
