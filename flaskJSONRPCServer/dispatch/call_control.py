@@ -79,7 +79,7 @@ class CallControl:
     _log: Log | None = None
     _reporting: Any = None
     _last = -math.inf  # guarded by _reporting
-    _has_ended = False  # written under both locks
+    _has_ended = False  # written under each of the locks in turn
     _is_cancelled = False  # guarded by _changing, read without it
     _callbacks: tuple[Callable[[], object], ...] = ()  # guarded by _changing
 
@@ -194,13 +194,9 @@ class CallControl:
 
     def end(self) -> None:
         """Note that the call has its answer: no progress is reported any more, and nothing cancels it."""
-        if self._reporting is None:
-            self._note_end()
-        else:
-            with self._reporting:
-                self._note_end()
-
-    def _note_end(self) -> None:
+        if self._reporting is not None:
+            with self._reporting:  # no report comes after it
+                self._has_ended = True
         with self._changing:
             self._has_ended = True
             self._callbacks = ()

@@ -176,10 +176,18 @@ class Service:
             return self._failed(request, method, scope.exchange)
         return self._error_reply(request, error, scope.exchange)
 
-    def scope(self, exchange: Exchange, new_control: NewControl, rounds: AnyRounds, grant: Grant | None) -> Scope:
+    def scope(
+        self,
+        pipeline: Pipeline,
+        exchange: Exchange,
+        new_control: NewControl,
+        rounds: AnyRounds,
+        grant: Grant | None = None,
+    ) -> Scope:
         """Return what surrounds a request.
 
         Args:
+            pipeline: The pipeline that makes its calls.
             exchange: The HTTP request that it came by.
             new_control: Returns the control of the next run of its function.
             rounds: Runs its function.
@@ -187,7 +195,7 @@ class Service:
         """
         if grant is not None:
             exchange.grant = grant
-        return Scope(self._sources.pipeline(), exchange, new_control, rounds, grant, rounds.runs_again)
+        return Scope(pipeline, exchange, new_control, rounds, grant, rounds.runs_again)
 
     def end_of_stream(self, request: ClientRequest) -> bytes:
         """Return the response to a request for a stream of notifications, which the server ends."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from ...sansio_jsonrpc import JsonRpcRequest
 from .errors import MalformedRequest
-from .messages import NO_PARAMS
+from .messages import NO_PARAMS, Body
 from .revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION
 
 __all__ = [
@@ -76,9 +76,9 @@ def is_retry(request: ClientRequest) -> bool:
     return "inputResponses" in request.params or "requestState" in request.params
 
 
-def is_self_contained(message: JsonRpcRequest) -> bool:
-    """Return whether a request says which revision it is made in, as those without a session do."""
-    params = message.params
+def is_self_contained(message: Body) -> TypeGuard[JsonRpcRequest]:
+    """Return whether a message is a request that says which revision it is made in, as those without a session do."""
+    params = message.params if isinstance(message, JsonRpcRequest) else None
     meta = params.get("_meta") if isinstance(params, dict) else None
     return isinstance(meta, dict) and PROTOCOL_VERSION in meta
 
