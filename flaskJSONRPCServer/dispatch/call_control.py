@@ -216,7 +216,7 @@ class CallControl:
             raise cancelled_exception("not started")
         token = _current.set(self)
         try:
-            result = function(*args, **kwargs)
+            result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as exc:
             if not self._is_cancelled or is_interrupt(exc):
                 raise

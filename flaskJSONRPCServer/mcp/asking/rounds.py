@@ -163,8 +163,10 @@ def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[s
         JsonRpcException: The function has failed with it.
         MissingClientCapability: The client cannot answer what the function asks.
     """
+    known = {**answers}
+    known[CLIENT_OFFERS] = request.capabilities
     try:
-        return run(request, scope, scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
+        return run(request, scope, scope.new_control(known))
     except JsonRpcException as exc:
         questions = questions_in(exc)
         if questions is None:

@@ -59,8 +59,11 @@ class ToolCall:
         tool, arguments = self.tool, self.arguments
         params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         self._call = JsonRpcRequest(tool.route.name, params, CALL_ID)
-        may_change = not SCALARS.issuperset(map(type, arguments.values()))
-        self._subject = subject_of(tool, arguments) if may_change else None
+        self._subject = None
+        for value in arguments.values():
+            if type(value) not in SCALARS:  # it may be changed
+                self._subject = subject_of(tool, arguments)
+                break
         return self._call
 
     def subject(self) -> Sequence[str]:

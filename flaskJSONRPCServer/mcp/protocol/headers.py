@@ -201,7 +201,7 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
 
 def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, may_be_encoded: bool = False) -> None:
     # As nearly all are; a field that may be decoded, or has a character that is not allowed, is looked at more closely.
-    if head.get(key) == expected and expected[:2] != "=?" and expected.isascii() and expected.isprintable():
+    if head.get(key) == expected and "=" not in expected and expected.isascii() and expected.isprintable():
         return
     value = field_value(head, key, name, may_be_encoded=may_be_encoded)
     if value != expected:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from ...sansio_jsonrpc import JsonRpcRequest
 from .errors import MalformedRequest
@@ -57,6 +57,9 @@ class ClientRequest:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+_new_request: Final = ClientRequest.__new__
+
+
 def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the ``_meta`` of parameters; empty without one."""
     meta = params.get("_meta")
@@ -103,7 +106,11 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     info = meta.get(CLIENT_INFO)
     if info is not None and not isinstance(info, dict):
         raise misfit(info, CLIENT_INFO, "an object")
-    request = ClientRequest(message.id, message.method, params, revision, capabilities, meta=meta)
+    # Without __init__, which takes half as long again.
+    request = _new_request(ClientRequest)
+    request.id, request.method, request.params = message.id, message.method, params
+    request.revision, request.capabilities, request.meta = revision, capabilities, meta
+    request.admitted = request.progress_token = request.log_level = None
     if PROGRESS_TOKEN in meta or LOG_LEVEL in meta:
         request.progress_token, request.log_level = progress_token(meta), log_level(meta)
     return request

@@ -28,6 +28,7 @@ _UTF16_OR_32_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # As signed bytes: +1 for each opening bracket, -1 for each closing one. Their sums are the depths.
 _BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[{]}"')
+_OPENS_ARRAY: Final = ord("[")
 DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
 _CHUNK: Final = 256 * 1024
@@ -68,7 +69,10 @@ def describe_failure(data: bytes, reason: str = "") -> str:
 
 def exceeds_depth(data: bytes, max_depth: int) -> bool:
     """Return whether arrays and objects nest deeper than allowed. A text with few brackets needs no exact count."""
-    if data.count(b"[") + data.count(b"{") <= max_depth:
+    brackets = data.count(b"{")
+    if _OPENS_ARRAY in data:  # which takes a tenth of the time of counting, and many texts have no array
+        brackets += data.count(b"[")
+    if brackets <= max_depth:
         return False
     return (len(data) > _CHUNK or not is_shallow(data, max_depth)) and nesting_depth(data) > max_depth
 
