@@ -387,8 +387,9 @@ def make_waiter() -> ThreadWaiter | GreenletWaiter:
     return GreenletWaiter() if is_patched() and not in_native_thread() else ThreadWaiter()
 
 
-make_lock: Callable[[], Any] = native("_thread", "allocate_lock")
-"""Returns a lock for greenlets and native threads. Its holder must not wait for anything."""
+def make_lock() -> Any:
+    """Return a lock for greenlets and native threads. Its holder must not wait for anything."""
+    return native("_thread", "allocate_lock")()
 
 
 def make_reentrant_lock() -> Any:
