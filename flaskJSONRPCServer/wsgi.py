@@ -14,7 +14,6 @@ from typing import Any
 import flask
 from flask import signals
 
-from .dispatch.built_in import FoundUrl
 from .dispatch.locks import Locks
 from .dispatch.pipeline import Pipeline
 from .dispatch.streams import AdmittedResponse
@@ -89,11 +88,16 @@ class Application:
         """
         if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
             return None
-        return self._pipeline.answer(received.head, received) or self._respond_built_in(received)
+        response = self._pipeline.answer(received.head, received)
+        if response is None and (found := self._mount.find_built_in(received.head)) is not None:
+            response = self._pipeline.answer_found(found, received.head, received)
+            if type(response) is not Response and isinstance(response, AdmittedResponse):
+                return serve_admitted(response, received)
+        return response
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately."""
-        return self._pipeline.is_immediate(head) and self._mount.has_built_in(head)
+        return self._pipeline.is_immediate(head) and self._mount.find_built_in(head) is not None
 
     def _answer_beside_flask(self, environ: Environ) -> Response | None:
         """Answer a request that need not or must not reach the application, though the application sees all others."""
@@ -101,26 +105,8 @@ class Application:
             return self._pipeline.answer_built_in(environ)
         return self._pipeline.wait_until_open(environ) if self._locks.closed else None
 
-    def _built_in_of(self, head: Environ) -> FoundUrl | None:
-        """Return the built-in URL of a request; None if there is none, or a page of the application has it."""
-        found = self._pipeline.find_built_in(head)
-        return None if found is None or not self._mount.has_built_in(head) else found
-
-    def _respond_built_in(self, received: ReceivedRequest) -> Response | None:
-        head = received.head
-        found = self._built_in_of(head)
-        if found is None:
-            return None
-        response = self._pipeline.answer_found(found, head, received)
-        if type(response) is Response or not isinstance(response, AdmittedResponse):
-            return response
-        if response.stream is None:
-            return Response(response.status, response.headers)
-        response.stream.serve(received, response.status, response.headers)
-        return None
-
     def _answer_built_in_or_page(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        found = self._built_in_of(environ)
+        found = self._mount.find_built_in(environ)
         if found is None:
             return self._answer_of_flask(environ, start_response)
         return sent_built_in(self._pipeline.answer_found(found, environ), environ, start_response)
@@ -146,7 +132,7 @@ class Application:
             Refusal: The request would be refused by its head alone.
         """
         if not self._is_observed():
-            self._pipeline.check_head(head, self._built_in_of)
+            self._pipeline.check_head(head, self._mount.find_built_in)
 
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
         """Return the headers for the answer to an RPC request that the serving backend refuses."""
@@ -188,6 +174,14 @@ def sent(response: Response, environ: Environ, start_response: Callable[..., Any
 def body_of(response: Response, environ: Environ) -> list[bytes]:
     """Return the body of a response, which the answer to a HEAD request does not have."""
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+
+
+def serve_admitted(response: AdmittedResponse, received: ReceivedRequest) -> Response | None:
+    """Let a stream answer a request. Return the answer in its place if there is no stream."""
+    if response.stream is None:
+        return Response(response.status, response.headers)
+    response.stream.serve(received, response.status, response.headers)
+    return None
 
 
 def sent_built_in(response: Response, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -42,6 +42,8 @@ class RootTypes:
 
 def kind_of(text: str) -> str:
     """Return the type of a JSON text, as JSON Schema names it."""
+    if text.isdigit():
+        return "integer"
     kind = _KINDS.get(text[0])
     if kind is not None:
         return kind

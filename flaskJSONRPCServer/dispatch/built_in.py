@@ -115,10 +115,15 @@ class BuiltInUrls:
             return None
         return url, slash + rest
 
+    def find_for(self, head: Environ) -> FoundUrl | None:
+        """Return the built-in URL of a request, as :meth:`find`; None also if the URL does not take its method."""
+        found = self.find(head.get("PATH_INFO", ""))
+        return None if found is None or head["REQUEST_METHOD"] not in found[0].methods else found
+
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a URL that is answered immediately."""
-        found = self.find(head.get("PATH_INFO", ""))
-        return found is not None and found[0].is_immediate and head["REQUEST_METHOD"] in found[0].methods
+        found = self.find_for(head)
+        return found is not None and found[0].is_immediate
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,9 +74,12 @@ class CallControl:
     grant: Any = None
 
     # Class-level defaults: most calls never change them, and each assignment in __init__ would cost every call.
+    _id = ""
+    _report: Report | None = None
+    _log: Log | None = None
     _reporting: Any = None
     _last = -math.inf  # guarded by _reporting
-    _has_ended = False  # written under both locks
+    _has_ended = False  # written under each of the locks in turn
     _is_cancelled = False  # guarded by _changing, read without it
     _callbacks: tuple[Callable[[], object], ...] = ()  # guarded by _changing
 
@@ -88,11 +91,12 @@ class CallControl:
         control_id: str = "",
         log: Log | None = None,
     ) -> None:
-        self._id = control_id
+        if control_id:
+            self._id = control_id
         self.answers = answers
-        self._report = report
-        self._log = log
-        if report is not None or log is not None:  # most callers want neither, and both lines take time
+        if report is not None or log is not None:  # most callers want neither, and these lines take time
+            self._report = report
+            self._log = log
             self._pid = os.getpid()
             self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
         self._changing = make_lock()
@@ -190,13 +194,9 @@ class CallControl:
 
     def end(self) -> None:
         """Note that the call has its answer: no progress is reported any more, and nothing cancels it."""
-        if self._reporting is None:
-            self._note_end()
-        else:
-            with self._reporting:
-                self._note_end()
-
-    def _note_end(self) -> None:
+        if self._reporting is not None:
+            with self._reporting:  # no report comes after it
+                self._has_ended = True
         with self._changing:
             self._has_ended = True
             self._callbacks = ()
@@ -212,10 +212,11 @@ class CallControl:
         Raises:
             JsonRpcException: -32009: the call was cancelled before the function, or within it.
         """
-        self.refuse_cancelled()
+        if self._is_cancelled:
+            raise cancelled_exception("not started")
         token = _current.set(self)
         try:
-            result = function(*args, **kwargs)
+            result = function(*args, **kwargs) if kwargs else function(*args)
         except BaseException as exc:
             if not self._is_cancelled or is_interrupt(exc):
                 raise

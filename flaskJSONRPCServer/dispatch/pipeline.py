@@ -68,6 +68,7 @@ class Pipeline:
 
     Attributes:
         steps: The steps that depend on overrides; :meth:`rebuild` replaces them.
+        authorise: Checks that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`.
         needs_flask: Whether a step needs ``flask.request``. Then every request has to go through Flask.
     """
 
@@ -101,6 +102,7 @@ class Pipeline:
         self.steps = steps
         self._request_options = steps.request_options
         self._authorizer = Authorizer(self._auth, self._server, steps.copy_request)
+        self.authorise = self._authorizer.authorise
         self.needs_flask = steps.custom_process is not None or steps.custom_view is not None
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
@@ -132,11 +134,10 @@ class Pipeline:
             return refusal_answer
         route = None  # find() for a POST, as nearly all requests are, without the cost of its call
         endpoint = self._router.table.endpoints.get(head.get("PATH_INFO", ""))
-        if endpoint is None or head["REQUEST_METHOD"] != "POST":
-            target = self.find(head)
-            if target is None:
-                return None
-            endpoint, route = target
+        if head["REQUEST_METHOD"] != "POST":
+            endpoint, route = self.find(head) or (None, None)
+        if endpoint is None:
+            return None
         stats = self._stats
         try:  # thread_counters(), without the cost of its call
             counters = stats.local.counters
@@ -176,14 +177,9 @@ class Pipeline:
             parsed: As with :meth:`answer`.
             site: The URLs of another address than those of the server; None for the server's own.
         """
-        found = self.find_built_in(head, site)
-        return None if found is None else self.answer_found(found, head, received, parsed, site)
-
-    def find_built_in(self, head: Environ, site: BuiltInSite | None = None) -> FoundUrl | None:
-        """Return the built-in URL of a request; None if there is none. The arguments are those of the answer."""
         urls = self.steps.built_in_urls if site is None else site.urls
-        found = urls.find(head.get("PATH_INFO", ""))
-        return None if found is None or head["REQUEST_METHOD"] not in found[0].methods else found
+        found = urls.find_for(head)
+        return None if found is None else self.answer_found(found, head, received, parsed, site)
 
     def answer_found(
         self,
@@ -195,8 +191,8 @@ class Pipeline:
     ) -> Response:
         """Answer a request for a built-in URL that has been found; the arguments are those of the answer."""
         url, rest = found
-        exchange = self.make_exchange(head, received, parsed)
-        counters = exchange.counters
+        counters = self._stats.thread_counters()
+        exchange = Exchange(head, counters, self._request_options, received, parsed)
         if url.is_counted:
             counters.requests_started += 1
         try:
@@ -237,36 +233,30 @@ class Pipeline:
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
-        auth = url.auth or self._auth
-        if url.needs_auth and auth is not None:
+        if url.needs_auth and (auth := url.auth or self._auth) is not None:
             self._authorizer.ask(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
     def _check_built_in(self, head: Environ, url: BuiltInUrl, guard: Guard) -> None:
         try:
             guard.check_head(head)
-            if url.refuses_foreign_pages:
-                self._refuse_foreign_page(head)
+            if url.refuses_foreign_pages and "HTTP_ORIGIN" in head:
+                self._refuse_foreign_page(head, head["HTTP_ORIGIN"])
         except (Misdirected, Forbidden) as exc:
             if url.note_foreign is not None:
                 url.note_foreign(exc)
             raise
 
-    def _refuse_foreign_page(self, head: Environ) -> None:
+    def _refuse_foreign_page(self, head: Environ, origin: str) -> None:
         """Check that a page that makes a request is one of this server, or of an origin that a setting names.
 
         Raises:
             Forbidden: It is another one.
         """
-        origin = head.get("HTTP_ORIGIN")
-        if origin is None or self._names_origins or not is_cross_site(head):
+        if self._names_origins or not is_cross_site(head):
             return
         if self._cors is None or not is_allowed(self._cors.headers(origin)):
             raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
-
-    def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
-        """Check that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`."""
-        self._authorizer.authorise(exchange, path, method)
 
     def server_document(self, exchange: Exchange) -> Response:
         """Answer a GET of the document of the whole server, or of the client for it.

@@ -112,7 +112,7 @@ class McpEndpoints:
         self._add_once(
             BuiltInUrl(
                 segment,
-                partial(self._answer, segment),
+                self._answer_of(segment),
                 _METHODS,
                 needs_auth=False,
                 is_counted=True,
@@ -142,18 +142,18 @@ class McpEndpoints:
             self._add_url(url)
             self._urls.add(url.segment)
 
-    def _answer(self, segment: str, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for the URL of an endpoint.
+    def _answer_of(self, segment: str) -> Callable[[Exchange, str], Response]:
+        """Return a function that answers requests for the URL of an endpoint; NotFound if there is none any more."""
 
-        Raises:
-            NotFound: There is none any more.
-        """
-        endpoint = self._endpoints.get(segment)
-        if endpoint is None:
-            raise NotFound("there is nothing at this URL")
-        if exchange.head.get("wsgi.multiprocess"):
-            self._warn_of_processes(endpoint.path)
-        return endpoint.answer(exchange, rest)
+        def answer(exchange: Exchange, rest: str) -> Response:
+            endpoint = self._endpoints.get(segment)
+            if endpoint is None:
+                raise NotFound("there is nothing at this URL")
+            if exchange.head.get("wsgi.multiprocess"):
+                self._warn_of_processes(endpoint.path)
+            return endpoint.answer(exchange, rest)
+
+        return answer
 
     def _warn_of_processes(self, path: str) -> None:
         """Warn once that another process may get the next request of a client: only the first request shows that."""

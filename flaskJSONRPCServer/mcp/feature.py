@@ -14,7 +14,7 @@ from .authorization import Grant
 from .protocol.requests import ClientRequest
 from .subscriptions import Watch
 
-__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope", "Subject"]
+__all__ = ["AnyRounds", "Feature", "Method", "NewControl", "Result", "Run", "Scope", "Subject"]
 
 Result = Mapping[str, Any]
 """The members of a result."""
@@ -22,11 +22,8 @@ Result = Mapping[str, Any]
 Subject = Callable[[], Sequence[str]]
 """Returns what a function is run for, as texts; called only for a function that asks."""
 
-Run = Callable[[CallControl], Result]
-"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask.ask`."""
-
-Notify = Callable[[str, Mapping[str, Any]], object]
-"""Sends a notification about the request, with its method and parameters, if the client takes any."""
+NewControl = Callable[[Mapping[str, Any]], CallControl]
+"""Returns the control of the next run of a function, with the answers to what it asks."""
 
 
 class AnyRounds(Protocol):
@@ -34,7 +31,7 @@ class AnyRounds(Protocol):
 
     @property
     def runs_again(self) -> bool:
-        """Whether the function of one request may be run several times."""
+        """Whether the function of one request may be run several times with the same arguments."""
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or of its questions.
@@ -55,18 +52,22 @@ class Scope:
     Attributes:
         pipeline: The pipeline that makes its calls.
         exchange: The HTTP request.
-        new_control: Returns a control for a call of its function, with the answers to what the call asks.
+        new_control: Returns the control of the next run of its function.
         rounds: Runs its function, and asks the client what the function wants to know.
-        notify: Sends notifications about it.
         grant: What the token of the client allows; None without tokens.
+        keeps_arguments: Whether its function must not change its arguments: it may be run with them again.
     """
 
     pipeline: Pipeline
     exchange: Exchange
-    new_control: Callable[[Mapping[str, Any]], CallControl]
+    new_control: NewControl
     rounds: AnyRounds
-    notify: Notify
     grant: Grant | None = None
+    keeps_arguments: bool = False
+
+
+Run = Callable[[ClientRequest, Scope, CallControl], Result]
+"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask.ask`."""
 
 
 @dataclass(frozen=True, slots=True)

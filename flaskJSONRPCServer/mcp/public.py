@@ -15,7 +15,6 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.credentials import credentials_of
 from ..http.refusals import Refusal
-from ..http.response import Response
 from .asking.rounds import SealedRounds
 from .asking.sealing import Sealer
 from .authorization import Grant, TokenGuard
@@ -30,6 +29,7 @@ from .features.resources import ResourceOptions, Resources
 from .features.tools import Tools
 from .http.endpoint import Endpoint
 from .http.session_endpoint import SessionEndpoint
+from .protocol.revisions import SERVER_INFO
 from .service import Identity, Service
 from .sessions.service import SessionService
 from .sessions.store import Sessions
@@ -59,6 +59,7 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
+        answer: Answers a request for its URL; see :meth:`.http.endpoint.Endpoint.answer`.
         allows_automatic_one: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens
             that the other would not ask for.
     """
@@ -75,7 +76,7 @@ class McpEndpoint:
         self._subscriptions = Subscriptions(sources.codec, sources.facts.log)
         self._tokens = self._token_guard()
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
-        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, lambda: self._service.identity().info)
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, self._server_info)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
@@ -92,15 +93,8 @@ class McpEndpoint:
             sources.facts.log,
         )
         sources.background.on_end(sessions.end_all)
-        self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
-
-    def answer(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for its URL.
-
-        Raises:
-            Refusal: It gets an HTTP error.
-        """
-        return self._endpoint.answer(exchange, rest)
+        endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
+        self.answer = endpoint.answer
 
     def serve_lines(
         self,
@@ -259,6 +253,9 @@ class McpEndpoint:
         parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
         return [part.feature for part in parts]
 
+    def _server_info(self) -> Mapping[str, Any]:
+        return self._service.identity(self._sources.pipeline()).info
+
     def _identity(self) -> Identity:
         options, settings = self._options, self._sources.settings
         members = {
@@ -270,7 +267,7 @@ class McpEndpoint:
             "icons": [dict(icon) for icon in options.icons],
         }
         known = {name: value for name, value in members.items() if value}
-        return Identity(known, options.instructions, self._caching_of("public"))
+        return Identity(known, {SERVER_INFO: known}, options.instructions, self._caching_of("public"))
 
     def _caching(self, scope: Scope) -> Mapping[str, Any]:
         """Return how a result may be kept: by everyone only if nothing can tell one caller from another."""

@@ -19,12 +19,11 @@ from ..sansio_jsonrpc import (
     encode_result,
 )
 from .authorization import Grant
-from .calls.open_call import AnyCall
-from .feature import AnyRounds, Feature, Method, Result, Scope
+from .feature import AnyRounds, Feature, Method, NewControl, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text
-from .protocol.requests import ClientRequest, is_retry, meta_of, name_of
-from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
+from .protocol.requests import ClientRequest, is_retry, name_of
+from .protocol.revisions import CURRENT, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 from .unwritable import UnwritableError, in_place_of_unwritable, unwritable_error
@@ -35,6 +34,8 @@ __all__ = ["Identity", "Reply", "Service"]
 # Source: revision 2026-07-28, "Caching".
 _NOT_CACHED: Final = {"ttlMs": 0, "cacheScope": "private"}
 
+_new_scope: Final = Scope.__new__
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -42,11 +43,13 @@ class Identity:
 
     Attributes:
         info: Its name and version, and optionally its title and a description.
+        meta: What each result has as ``_meta``: the same, under its key.
         instructions: What a model should know of it; empty for nothing.
         caching: How long clients may keep lists: ``ttlMs`` and ``cacheScope``.
     """
 
     info: Mapping[str, Any]
+    meta: Mapping[str, Any]
     instructions: str
     caching: Mapping[str, Any]
 
@@ -90,9 +93,10 @@ class Service:
         self._sources = sources
         self._identity = identity
         self._features = tuple(features)
-        self._methods = {
-            name: (one, method) for one in reversed(self._features) for name, method in one.methods.items()
+        self._methods: dict[str, tuple[Callable[[], object], Method]] = {
+            name: (one.capability, method) for one in reversed(self._features) for name, method in one.methods.items()
         }
+        self._methods["server/discover"] = dict, Method(self._discover, is_in_sessions=False)
         self.subscriptions = subscriptions
         self._known_identity: tuple[Pipeline, Identity] | None = None  # replaced in one step
 
@@ -121,9 +125,9 @@ class Service:
         watches = (feature.watch(request, scope) for feature in self._features)
         return [watch for watch in watches if watch is not None]
 
-    def identity(self) -> Identity:
-        """Return what the endpoint says about itself: the same as long as the pipeline freezes the settings."""
-        pipeline, known = self._sources.pipeline(), self._known_identity
+    def identity(self, pipeline: Pipeline) -> Identity:
+        """Return what the endpoint says about itself: the same as long as a pipeline freezes the settings."""
+        known = self._known_identity
         if known is None or known[0] is not pipeline:
             known = self._known_identity = pipeline, self._identity()
         return known[1]
@@ -134,10 +138,11 @@ class Service:
         Raises:
             MethodNotFound: The endpoint does not have it.
         """
-        if name == "server/discover":
-            return Method(self._discover, is_in_sessions=False)
-        feature, method = self._methods.get(name, (None, None))
-        if feature is None or method is None or feature.capability() is None:
+        known = self._methods.get(name)
+        if known is None:
+            raise MethodNotFound("Method not found")
+        capability, method = known
+        if capability() is None:
             raise MethodNotFound("Method not found")
         return method
 
@@ -152,10 +157,9 @@ class Service:
         Raises:
             Refusal: It gets an HTTP error.
         """
-        scope.exchange.carrier = meta_of(request.params)
+        scope.exchange.carrier = request.meta
         try:
-            result = method.answer(request, scope)
-            text = self._result_text(request, result)
+            text = self._result_text(request, method.answer(request, scope), scope.pipeline)
             most = self._sources.settings.max_response_bytes
             if len(text) <= most:
                 return Reply(text)
@@ -174,40 +178,54 @@ class Service:
             return self._failed(request, method, scope.exchange)
         return self._error_reply(request, error, scope.exchange)
 
-    def scope(self, exchange: Exchange, call: AnyCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
+    def scope(
+        self,
+        pipeline: Pipeline,
+        exchange: Exchange,
+        new_control: NewControl,
+        rounds: AnyRounds,
+        grant: Grant | None = None,
+    ) -> Scope:
         """Return what surrounds a request.
 
         Args:
+            pipeline: The pipeline that makes its calls.
             exchange: The HTTP request that it came by.
-            call: Its notifications and its cancellation.
+            new_control: Returns the control of the next run of its function.
             rounds: Runs its function.
             grant: What the token of the client allows; None without tokens.
         """
-        exchange.grant = grant
-        return Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify, grant)
+        if grant is not None:
+            exchange.grant = grant
+        # Without __init__: there is one scope per request, and a constructor in Python takes half as long again.
+        scope = _new_scope(Scope)
+        scope.pipeline, scope.exchange, scope.grant = pipeline, exchange, grant
+        scope.new_control, scope.rounds, scope.keeps_arguments = new_control, rounds, rounds.runs_again
+        return scope
 
     def end_of_stream(self, request: ClientRequest) -> bytes:
         """Return the response to a request for a stream of notifications, which the server ends."""
-        result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request)
+        result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request, self._sources.pipeline())
         return encode_result(self._sources.codec(), request.id, result)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
         return Reply(self._error_text(request_id, exc.error), exc.status, exc.retry_after_s)
 
-    def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
+    def _whole(self, result: Result, request: ClientRequest, pipeline: Pipeline) -> dict[str, Any]:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return dict(result)
-        meta = {SERVER_INFO: self.identity().info}
+        meta = self.identity(pipeline).meta
         if "_meta" in result:
-            meta.update(result["_meta"])
-        whole = {"resultType": "complete", **result, "_meta": meta}
+            meta = {**meta, **result["_meta"]}
+        whole: dict[str, Any] = {"resultType": "complete", **result}
+        whole["_meta"] = meta
         if "cacheScope" in whole and is_retry(request):
             whole.update(_NOT_CACHED)
         return whole
 
-    def _result_text(self, request: ClientRequest, result: Result) -> bytes:
+    def _result_text(self, request: ClientRequest, result: Result, pipeline: Pipeline) -> bytes:
         """Return the response with a result.
 
         Raises:
@@ -215,13 +233,13 @@ class Service:
         """
         codec = self._sources.codec()
         try:
-            return encode_result(codec, request.id, self._whole(result, request))
+            return encode_result(codec, request.id, self._whole(result, request, pipeline))
         except JsonRpcSerializationError as exc:
             failure = exc
         raise unwritable_error(codec, {"result": dict(result)}, failure)
 
     def _discover(self, request: ClientRequest, scope: Scope) -> Result:
-        identity = self.identity()
+        identity = self.identity(scope.pipeline)
         instructions = {"instructions": identity.instructions} if identity.instructions else {}
         offers = {"supportedVersions": list(SUPPORTED), "capabilities": self.capabilities()}
         return {**offers, **instructions, **identity.caching}
@@ -246,7 +264,8 @@ class Service:
         failure = self._logged(request, exchange)
         if method.failure is None:
             return Reply(self._error_text(request.id, failure.get_error()))
-        return Reply(encode_result(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
+        result = self._whole(method.failure(failure), request, self._sources.pipeline())
+        return Reply(encode_result(self._sources.codec(), request.id, result))
 
     def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return the error that has the id of the log entry."""

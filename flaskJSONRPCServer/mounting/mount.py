@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from ..dispatch.built_in import BuiltInUrl
+from ..dispatch.built_in import BuiltInUrl, BuiltInUrls, FoundUrl
 from ..dispatch.pipeline import Pipeline
 from ..dispatch.routes import wsgi_encoded
 from ..errors import RegistrationError, SettingsError
@@ -88,7 +88,7 @@ class FlaskMount:
         endpoint: str,
         pipeline: Callable[[], Pipeline],
         url_prefix: str = "",
-        built_in_urls: Iterable[BuiltInUrl] = (),
+        built_in_urls: BuiltInUrls | None = None,
         is_in_use: Callable[[], bool] = lambda: True,
     ) -> None:
         if not isinstance(app, flask.Flask):
@@ -100,11 +100,11 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
-        self._built_in_urls = built_in_urls
+        self._built_in_urls = BuiltInUrls() if built_in_urls is None else built_in_urls
         self._is_in_use = is_in_use
         self._built_in_endpoint = f"{endpoint}_built_in"
         # What has been found in a map, and the number of its changes then.
-        self._found_built_in: tuple[Map | None, int, dict[tuple[str, str], bool]] = (None, 0, {})
+        self._found_built_in: tuple[Map | None, int, dict[tuple[str, str], FoundUrl | None]] = (None, 0, {})
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
         if endpoint in self._neighbours:
@@ -154,29 +154,38 @@ class FlaskMount:
     def _add_rules(self, rules: list[Rule]) -> None:
         add_rules(self.app, rules, in_use=self._is_in_use())
 
-    def has_built_in(self, head: Environ) -> bool:
-        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win.
+    def find_built_in(self, head: Environ) -> FoundUrl | None:
+        """Return the built-in URL of a request, if Flask finds it by the request: pages at the same URL win.
 
         Call it for a request that is no RPC request. With methods on the path ``/``, Flask may find the rule of
         these methods first.
 
-        Flask's search takes longer than many an answer, so its result is kept until the application has other rules.
+        Flask's search takes longer than many an answer, so what it finds is kept until the application has other rules.
         """
         url_map = self.app.url_map
-        # Whether there is a rule may depend on more than method and path: on the Host, or on the end of a path.
-        if "HTTP_UPGRADE" in head or url_map.host_matching:
-            return self._finds_built_in(head)
-        changes = changes_of(url_map)
         known_map, known_changes, known = self._found_built_in
-        if known_map is not url_map or known_changes != changes:
-            known = {}
-            self._found_built_in = url_map, changes, known
-        key = head["REQUEST_METHOD"], head["PATH_INFO"]
-        found = known.get(key)
-        if found is None:
-            found = self._finds_built_in(head)
-            if "/" not in key[1][1:]:
-                known[key] = found
+        if known_map is url_map and known_changes == changes_of(url_map) and "HTTP_UPGRADE" not in head:
+            try:
+                return known[head["REQUEST_METHOD"], head["PATH_INFO"]]
+            except KeyError:  # a URL that nobody has asked for, or that is not built in
+                pass
+        return self._search_built_in(head)
+
+    def _search_built_in(self, head: Environ) -> FoundUrl | None:
+        """Return the result of :meth:`find_built_in`, which is kept if method and path alone decide about it."""
+        url = self._built_in_urls.find_for(head)
+        if url is None:
+            return None
+        url_map = self.app.url_map
+        changes = changes_of(url_map)  # before the search, during which it may change
+        found = url if self._finds_built_in(head) else None
+        # Whether there is a rule may depend on more: on the Host, or on the end of a path.
+        if "HTTP_UPGRADE" not in head and not url_map.host_matching and not url[1]:
+            known_map, known_changes, known = self._found_built_in
+            if known_map is not url_map or known_changes != changes:
+                known = {}
+                self._found_built_in = url_map, changes, known
+            known[head["REQUEST_METHOD"], head["PATH_INFO"]] = found
         return found
 
     def _finds_built_in(self, head: Environ) -> bool:

@@ -99,12 +99,12 @@ class SealedRounds:
             MissingClientCapability: The client cannot answer what the function asks.
             NoAnswer: Its answers to a question could not be used, several times.
         """
-        earlier, latest = _FIRST, _NO_ANSWERS
+        earlier, latest, answers = _FIRST, _NO_ANSWERS, _NO_ANSWERS
         if is_retry(request):
             responses = answers_in(request)  # before the state, which a malformed request must not use up
             earlier = self._earlier_rounds(request, scope, subject)
             latest = {key: value for key, value in responses.items() if key in earlier.asked}
-        answers = latest if earlier is _FIRST else {**earlier.answers, **latest}
+            answers = {**earlier.answers, **latest}
         outcome = run_round(request, scope, run, answers)
         if type(outcome) is not Asked:  # isinstance() takes several times as long to say no
             return outcome
@@ -163,8 +163,10 @@ def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[s
         JsonRpcException: The function has failed with it.
         MissingClientCapability: The client cannot answer what the function asks.
     """
+    known = {**answers}
+    known[CLIENT_OFFERS] = request.capabilities
     try:
-        return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
+        return run(request, scope, scope.new_control(known))
     except JsonRpcException as exc:
         questions = questions_in(exc)
         if questions is None:

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Protocol
+from typing import Any
 
 from ...dispatch.call_control import CallControl
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcSerializationError
-from ..feature import Notify
 from ..protocol.requests import ClientRequest
 from .log_messages import is_wanted
 
-__all__ = ["PLAIN_CALL", "AnyCall", "OpenCall"]
+__all__ = ["Notify", "OpenCall", "plain_control"]
 
-
-class AnyCall(Protocol):
-    """The notifications about a request, and its cancellation."""
-
-    @property
-    def notify(self) -> Notify:
-        """Sends a notification to the client."""
-
-    @property
-    def new_control(self) -> Callable[[Mapping[str, Any]], CallControl]:
-        """Returns the control of the next run of the function, with the answers to what it asks."""
+Notify = Callable[[str, Mapping[str, Any]], object]
+"""Sends a notification about a request, with its method and parameters."""
 
 
 class OpenCall:
@@ -96,16 +86,6 @@ class OpenCall:
             self.notify(method, params)
 
 
-class PlainCall:
-    """A request whose client gets the response alone: there are no notifications, and nothing cancels it."""
-
-    def notify(self, method: str, params: Mapping[str, Any]) -> None:
-        """Drop a notification: the answer has room for the response only."""
-
-    def new_control(self, answers: Mapping[str, Any]) -> CallControl:
-        """Return the control of the next run of the function, with the answers to what it asks."""
-        return CallControl(None, answers)
-
-
-PLAIN_CALL: Final = PlainCall()
-"""All requests whose clients get the response alone."""
+def plain_control(answers: Mapping[str, Any]) -> CallControl:
+    """Return the control of a run whose client gets the response alone: nobody is notified, and nothing cancels it."""
+    return CallControl(None, answers)

@@ -107,7 +107,7 @@ class Prompts:
             request,
             scope,
             lambda: (name, json.dumps(texts, sort_keys=True)),
-            lambda control: self._messages(entry, texts, scope, control),
+            lambda request, scope, control: self._messages(entry, texts, scope, control),
         )
 
     def _messages(self, entry: PromptEntry, texts: Mapping[str, str], scope: Scope, control: CallControl) -> Result:

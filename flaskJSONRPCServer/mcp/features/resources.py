@@ -142,7 +142,7 @@ class Resources:
             request,
             scope,
             lambda: (uri,),
-            lambda control: self._contents(entry, uri, texts, request, scope, control),
+            lambda request, scope, control: self._contents(entry, uri, texts, request, scope, control),
         )
 
     def _contents(

@@ -49,16 +49,13 @@ class ResultSchema:
             ResultSchemaError: The schema says another value.
         """
         if self._check is None or self._has_own_forms():
-            self._refuse_other_type(value, text)
+            other = self._types.other_type(value, text)
+            if other is not None:
+                raise ResultSchemaError("the tool returned a JSON {}, and its schema says {}".format(*other))
             return
         mismatch = self._check.mismatch(value, text)
         if mismatch is not None:
             raise ResultSchemaError(f"the result of the tool does not fit its schema: {mismatch}")
-
-    def _refuse_other_type(self, value: Any, text: str) -> None:
-        other = self._types.other_type(value, text)
-        if other is not None:
-            raise ResultSchemaError("the tool returned a JSON {}, and its schema says {}".format(*other))
 
 
 def result_schema_of(contract: Contract, schema: Mapping[str, Any] | None) -> ResultSchema | None:

@@ -59,8 +59,11 @@ class ToolCall:
         tool, arguments = self.tool, self.arguments
         params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         self._call = JsonRpcRequest(tool.route.name, params, CALL_ID)
-        may_change = not SCALARS.issuperset(map(type, arguments.values()))
-        self._subject = subject_of(tool, arguments) if may_change else None
+        self._subject = None
+        for value in arguments.values():
+            if type(value) not in SCALARS:  # it may be changed
+                self._subject = subject_of(tool, arguments)
+                break
         return self._call
 
     def subject(self) -> Sequence[str]:
@@ -73,20 +76,19 @@ class ToolCall:
         backends = self.tool.route.backends
         return backends is not None and backends.dispatcher is not None
 
-    def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+    def run(self, request: ClientRequest, scope: Scope, control: CallControl) -> Result:
         """Call the function, and return the result for the model: that it has failed is one.
 
         Args:
             request: As with :meth:`.tasks.work.CalledFunction.run`, and so the others.
             scope: As there.
             control: As there.
-            may_run_again: As there.
 
         Raises:
             JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
             UnwritableError: Its result has no JSON form.
         """
-        call = copied(self._call) if may_run_again else self._call
+        call = copied(self._call) if scope.keeps_arguments else self._call
         exchange = scope.exchange
         exchange.control = control
         try:
@@ -100,7 +102,7 @@ class ToolCall:
             return self.failure(exc)
         codec = self._sources.codec()
         try:
-            return result_of(self.tool, value, codec, is_in_session=request.revision != CURRENT)
+            return result_of(self.tool, value, codec, request.revision != CURRENT)
         except JsonRpcSerializationError as exc:
             unwritten = exc
         raise unwritable_error(codec, {"result": value}, unwritten)
@@ -120,7 +122,7 @@ class ToolCall:
             _, arguments = call_of(request)
             called = ToolCall(sources, tool, present_endpoint(sources, tool), arguments)
             called.prepare()
-            return called.run(request, scope, control, may_run_again=False)
+            return called.run(request, scope, control)
 
         return run_later
 
@@ -147,7 +149,8 @@ def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
     Raises:
         MalformedRequest: The name is missing, or the arguments are no object.
     """
-    name, arguments = request.params.get("name"), request.params.get("arguments")
+    params = request.params
+    name, arguments = params.get("name"), params.get("arguments")
     if not isinstance(name, str):
         raise MalformedRequest("Invalid params: name is not a string")
     if arguments is not None and not isinstance(arguments, dict):

@@ -25,7 +25,7 @@ SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 """The types of values that have no parts, neither for a model nor for a function to change."""
 
 
-def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
+def result_of(tool: ToolEntry, value: Any, codec: Codec, is_in_session: bool) -> dict[str, Any]:
     """Return the result of a tool for a value that its function has returned.
 
     Args:
@@ -48,7 +48,7 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
     text = text_of(value, codec)
     if schema is not None:
         schema.refuse_other(value, text)
-    members: dict[str, Any] = {"content": [text_block(text)]}
+    members: dict[str, Any] = {"content": [{"type": "text", "text": text}]}
     if (schema is not None and not is_in_session) or isinstance(value, dict):
         members["structuredContent"] = value
     return members
@@ -108,16 +108,17 @@ def has_content(value: Any) -> bool:
 
 def text_of(value: Any, codec: Codec) -> str:
     """Return a value as a text: a string as it is, anything else as JSON."""
+    if type(value) is int and codec.writes_standard_form:
+        try:
+            return str(value)
+        except ValueError:  # too many digits; the codec raises the error
+            pass
     return value if isinstance(value, str) else codec.dumps(value).decode()
-
-
-def text_block(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
 
 
 def failure_of(exc: JsonRpcException, codec: Codec) -> dict[str, Any]:
     """Return the result for the model of a call that has failed."""
-    return {"content": [text_block(failure_text(exc, codec))], "isError": True}
+    return {"content": [{"type": "text", "text": failure_text(exc, codec)}], "isError": True}
 
 
 def failure_text(exc: JsonRpcException, codec: Codec) -> str:

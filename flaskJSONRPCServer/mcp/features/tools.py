@@ -21,7 +21,7 @@ from ..protocol.pages import page_of
 from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
-from ..tasks.tasks import Tasks
+from ..tasks.tasks import Tasks, require_tasks, takes_tasks
 from .catalog import Catalog, Catalogs
 from .tool_calls import ToolCall, call_of
 from .tool_results import failure_of
@@ -83,21 +83,26 @@ class Tools:
         """Check that a client may call the tool of a request, as it does.
 
         Raises:
+            MalformedRequest: The name or the arguments are malformed.
             InvalidParams: There is no such tool.
             HeaderMismatch: A header field differs from an argument.
             Forbidden: The client may not call it.
             MissingClientCapability: It needs a task, which the client does not take.
         """
-        called = self._called(request)
-        tool, exchange = called.tool, scope.exchange
-        self._tasks.admit(tool.options.task, request)
+        name, arguments = call_of(request)
+        table, exchange = self._sources.router.table, scope.exchange
+        tool = self._catalogs.of(table).tools.get(name)
+        if tool is None:
+            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
+        if tool.options.task == "required":
+            require_tasks(request)
         if tool.header_parameters and request.revision == CURRENT and not exchange.is_local:
-            check_parameters(exchange.head, tool.header_parameters, called.arguments)
+            check_parameters(exchange.head, tool.header_parameters, arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, exchange)
         else:
             scope.pipeline.authorise(exchange, tool.route.path, tool.route.name)
-        request.admitted = called
+        request.admitted = ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 
     def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``, for a request that has been admitted.
@@ -105,8 +110,7 @@ class Tools:
         Raises:
             TooManyRequests: The call exceeds a rate limit.
         """
-        called = request.admitted
-        assert isinstance(called, ToolCall)  # noqa: S101  as admit() leaves it
+        called: ToolCall = request.admitted  # as admit() leaves it
         try:
             call = called.prepare()
         except JsonRpcException as exc:
@@ -114,7 +118,10 @@ class Tools:
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, called.endpoint, scope.exchange)
-        return self._tasks.result(called.tool.options.task, request, scope, called)
+        mode = called.tool.options.task
+        if mode is not False and takes_tasks(request):
+            return self._tasks.calls.result(mode, request, scope, called)
+        return scope.rounds.result(request, scope, called.subject, called.run)
 
     def routes_shown(self, exchange: Exchange) -> dict[str, Route]:
         """Return the methods of the tools that a caller may see, by the names of the tools."""
@@ -124,20 +131,6 @@ class Tools:
     def scopes(self) -> list[str]:
         """Return what the tokens for some tools must allow."""
         return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
-
-    def _called(self, request: ClientRequest) -> ToolCall:
-        """Return what a request calls.
-
-        Raises:
-            MalformedRequest: The name or the arguments are malformed.
-            InvalidParams: There is no such tool.
-        """
-        name, arguments = call_of(request)
-        table = self._sources.router.table
-        tool = self._catalogs.of(table).tools.get(name)
-        if tool is None:
-            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
-        return ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 
     def _failure(self, exc: JsonRpcException) -> Result:
         """Return the result for the model of a call that has failed."""

@@ -6,6 +6,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
@@ -15,8 +16,8 @@ from ...http.refusals import NotAcceptable, Refusal
 from ...http.response import Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..authorization import Grant, TokenGuard
-from ..calls.open_call import PLAIN_CALL, OpenCall
-from ..feature import AnyRounds, Method
+from ..calls.open_call import OpenCall, plain_control
+from ..feature import AnyRounds, Method, Scope
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import event
 from ..protocol.headers import VERSION_HEADER, check_headers
@@ -88,11 +89,12 @@ class Endpoint:
             message = read_body(pipeline.body_of(exchange), self._sources.codec())
             if isinstance(message, JsonRpcRequest):
                 request_id = message.id
-                if is_self_contained(message):
-                    return self._answer_message(message, exchange, accepted, grant)
-            if SESSION_HEADER in exchange.head or is_initialize(message):
-                return self._answer_in_session(message, Caller(exchange, grant), accepted)
-            return self._answer_message(request_without_session(message, exchange), exchange, accepted, grant)
+            if not is_self_contained(message):
+                if SESSION_HEADER in exchange.head or is_initialize(message):
+                    return self._answer_in_session(message, Caller(exchange, grant), accepted)
+                message = request_without_session(message, exchange)
+            scope = self._service.scope(pipeline, exchange, plain_control, self._rounds, grant)
+            return self._answer_message(message, scope, accepted)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
 
@@ -125,9 +127,7 @@ class Endpoint:
             return self._sessions.begin(message, caller, accepted)
         return self._sessions.post(message, caller, accepted)
 
-    def _answer_message(
-        self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
-    ) -> Response:
+    def _answer_message(self, message: JsonRpcRequest, scope: Scope, accepted: Accepted) -> Response:
         """Answer a request of the current revision.
 
         Raises:
@@ -136,31 +136,27 @@ class Endpoint:
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
         request = read_request(message)
-        check_headers(exchange.head, request)
+        check_headers(scope.exchange.head, request)
         if request.revision != CURRENT:
             raise UnsupportedVersion(request.revision)
         if request.method == LISTEN:
-            return self._listen(request, accepted, exchange, grant)
+            return self._listen(request, scope, accepted)
         method = self._service.method(request.method)
-        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return event_stream(
-                lambda stream: self._answer_on(stream, request, method, exchange, grant),
-                self._keep_alive_s,
-                ends_with_run=True,
-            )
+            return self._stream(request, method, scope)
         return json_answer(self._service.reply(request, method, scope))
 
-    def _answer_on(
-        self,
-        stream: AnswerStream,
-        request: ClientRequest,
-        method: Method,
-        exchange: Exchange,
-        grant: Grant | None,
-    ) -> None:
+    def _stream(self, request: ClientRequest, method: Method, scope: Scope) -> Response:
+        """Return the answer with a stream, on which a request is answered."""
+        return event_stream(
+            lambda stream: self._answer_on(stream, request, method, scope),
+            self._keep_alive_s,
+            ends_with_run=True,
+        )
+
+    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, scope: Scope) -> None:
         """Answer a request on a stream: the notifications about it, then its response."""
         codec = self._sources.codec()
 
@@ -170,21 +166,19 @@ class Endpoint:
 
         call = OpenCall(request, notify)
         stream.on_close(call.cancel)
-        scope = self._service.scope(exchange, call, self._rounds, grant)
         try:
-            reply = self._service.reply(request, method, scope)
+            reply = self._service.reply(request, method, replace(scope, new_control=call.new_control))
         except Refusal as exc:  # too late for its status
             reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
         call.end()
         stream.send_last(event(reply.text))
 
-    def _listen(self, request: ClientRequest, accepted: Accepted, exchange: Exchange, grant: Grant | None) -> Response:
+    def _listen(self, request: ClientRequest, scope: Scope, accepted: Accepted) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""
         if not accepted.events:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
-        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
         watches = self._service.watches(request, scope)
 
         def run(stream: AnswerStream) -> None:

@@ -87,15 +87,14 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
     Raises:
         HeaderMismatch: One is missing, malformed, or differs from the body.
     """
-    method = request.method
+    method, revision = request.method, request.revision
     parameter = _NAMED_BY.get(method)
     # The present revision and the known methods have only characters that are allowed.
-    is_plain = parameter is not None and request.revision == CURRENT
-    if not is_plain or head.get(VERSION_HEADER) != CURRENT or head.get(_METHOD_HEADER) != method:
-        check_field(head, VERSION_HEADER, "MCP-Protocol-Version", request.revision)
+    if parameter is None or head.get(_METHOD_HEADER) != method or not head.get(VERSION_HEADER) == revision == CURRENT:
+        check_field(head, VERSION_HEADER, "MCP-Protocol-Version", revision)
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):
-        check_field(head, _NAME_HEADER, "Mcp-Name", name, may_be_encoded=True)
+        check_field(head, _NAME_HEADER, "Mcp-Name", name, True)
 
 
 def check_session_revision(head: Mapping[str, Any], revision: str) -> None:
@@ -200,9 +199,9 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
     return HeaderParameter(header, path, kind)
 
 
-def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, *, may_be_encoded: bool = False) -> None:
+def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, may_be_encoded: bool = False) -> None:
     # As nearly all are; a field that may be decoded, or has a character that is not allowed, is looked at more closely.
-    if head.get(key) == expected and expected[:2] != "=?" and expected.isascii() and expected.isprintable():
+    if head.get(key) == expected and "=" not in expected and expected.isascii() and expected.isprintable():
         return
     value = field_value(head, key, name, may_be_encoded=may_be_encoded)
     if value != expected:

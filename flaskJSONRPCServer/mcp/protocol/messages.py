@@ -29,6 +29,7 @@ from .errors import InvalidRequest, McpError, ParseError
 
 __all__ = [
     "BATCH_REFUSED",
+    "NO_PARAMS",
     "Body",
     "Send",
     "checked",
@@ -47,7 +48,8 @@ BATCH_REFUSED: Final = "Invalid Request: a batch; send each message in a request
 Send = Callable[[bytes], object]
 """Sends a message to the client."""
 
-_NO_PARAMS: Mapping[str, Any] = {}
+NO_PARAMS: Final[Mapping[str, Any]] = {}
+"""The parameters of a message without any."""
 
 # Longer batches are refused, as by `decode`.
 _MAX_BATCH_LENGTH = 1000
@@ -70,10 +72,10 @@ def read_body(text: bytes, codec: Codec) -> Body:
     except JsonRpcException as exc:
         error: McpError = ParseError(exc.message) if exc.code == ParseError.code else InvalidRequest(exc.message)
         raise error from exc
-    # isinstance() takes several times as long to say no.
-    if type(message) is not JsonRpcRequest and isinstance(message, JsonRpcBatch):
+    # As nearly all are: a request with an integer as the id, and an object.
+    if type(message) is JsonRpcRequest and type(message.id) is int and type(message.params) is dict:
         return message
-    return checked(message)
+    return message if isinstance(message, JsonRpcBatch) else checked(message)
 
 
 def checked(message: JsonRpcMessage) -> JsonRpcRequest | JsonRpcResponse:
@@ -83,9 +85,7 @@ def checked(message: JsonRpcMessage) -> JsonRpcRequest | JsonRpcResponse:
         InvalidRequest: It does not.
     """
     if isinstance(message, JsonRpcRequest):
-        # As nearly all are: an integer as the id, and an object.
-        if type(message.id) is not int or type(message.params) is not dict:
-            check_request(message)
+        check_request(message)
     elif isinstance(message, JsonRpcInvalidMessage):
         refusal = InvalidRequest(message.error.message)
         refusal.request_id = message.id if is_id(message.id) else None
@@ -114,7 +114,7 @@ def is_id(value: Any) -> bool:
 
 def params_of(message: JsonRpcRequest) -> Mapping[str, Any]:
     """Return the parameters of a checked message; empty without any."""
-    return message.params if isinstance(message.params, dict) else _NO_PARAMS
+    return message.params if isinstance(message.params, dict) else NO_PARAMS
 
 
 def error_text(codec: Codec, request_id: Any, error: JsonRpcError) -> bytes:

@@ -121,7 +121,7 @@ class SessionService:
 
     def welcome(self, session: Session, message: JsonRpcRequest) -> bytes:
         """Return the response to the request ``initialize`` that has begun a session."""
-        identity = self._service.identity()
+        identity = self._service.identity(self._sources.pipeline())
         offers = self._service.capabilities()
         capabilities = {name: offers[name] for name in _CAPABILITIES if name in offers}
         members: dict[str, Any] = {
@@ -249,7 +249,8 @@ class SessionService:
         questions = None if send is drop else send
         wait_while = while_present(locks.wait_while, caller.has_left)
         rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, self._waiting)
-        return self._service.scope(caller.exchange, call, rounds, caller.grant)
+        pipeline = self._sources.pipeline()
+        return self._service.scope(pipeline, caller.exchange, call.new_control, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:
         level = request.params.get("level")

@@ -121,14 +121,16 @@ class Session:
             MalformedRequest: The token for its progress is malformed.
         """
         params = params_of(message)
+        meta = meta_of(params)
         return ClientRequest(
             message.id,
             message.method,
             params,
             self.revision,
             self._codec().loads(self._offers),
-            progress_token=progress_token(meta_of(params)),
+            progress_token=progress_token(meta),
             log_level=self.log_level,
+            meta=meta,
         )
 
     def subscribe(self, uri: str) -> None:

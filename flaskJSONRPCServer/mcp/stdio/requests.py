@@ -13,7 +13,7 @@ from ...dispatch.exchange import Exchange
 from ...http.refusals import Refusal
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcRequest
-from ..calls.open_call import OpenCall
+from ..calls.open_call import OpenCall, plain_control
 from ..feature import AnyRounds
 from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
 from ..protocol.messages import Send, notification_text
@@ -80,7 +80,7 @@ class SelfContained:
         method = self._service.method(request.method)
         codec = self._sources.codec
         call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
-        scope = self._service.scope(exchange, call, self._rounds, None)
+        scope = self._service.scope(self._sources.pipeline(), exchange, call.new_control, self._rounds)
         key = self._add(request, OpenRequest(call.cancel, call.cancel))
 
         def run() -> None:
@@ -108,7 +108,7 @@ class SelfContained:
         Raises:
             McpError: The request has no valid filter, its id is in use, or too many are open.
         """
-        scope = self._service.scope(exchange, OpenCall(request, lambda name, params: None), self._rounds, None)
+        scope = self._service.scope(self._sources.pipeline(), exchange, plain_control, self._rounds)
         watches = self._service.watches(request, scope)
         self._check_room(request)
         cancel = self._service.subscriptions.open(request, self._service.notifications(), send, watches)

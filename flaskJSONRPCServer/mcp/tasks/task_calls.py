@@ -70,7 +70,10 @@ class TaskCalls:
         """
         if mode is None and function.is_elsewhere:
             return scope.rounds.result(
-                request, scope, function.subject, lambda control: self._run_elsewhere(request, scope, function, control)
+                request,
+                scope,
+                function.subject,
+                lambda request, scope, control: self._run_elsewhere(request, scope, function, control),
             )
         if mode is None:
             return self._run_here(request, scope, function)
@@ -96,13 +99,8 @@ class TaskCalls:
             return scope.new_control({**answers, MAY_BEGIN_TASK: True})
 
         try:
-            may_begin, run = replace(scope, new_control=new_control), function.run
-            return scope.rounds.result(
-                request,
-                may_begin,
-                function.subject,
-                lambda control: run(request, may_begin, control, may_run_again=True),
-            )
+            may_begin = replace(scope, new_control=new_control, keeps_arguments=True)
+            return scope.rounds.result(request, may_begin, function.subject, function.run)
         except JsonRpcException as exc:
             if not begins_task(exc):
                 raise

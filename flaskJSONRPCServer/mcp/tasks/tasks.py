@@ -25,10 +25,9 @@ from .members import ShownMembers
 from .runner import TaskRunner
 from .store import TaskBounds, TaskStore
 from .task import Task, TaskTimes
-from .task_calls import TaskCalls, TaskMode
-from .work import CalledFunction
+from .task_calls import TaskCalls
 
-__all__ = ["EXTENSION", "Tasks"]
+__all__ = ["EXTENSION", "Tasks", "require_tasks", "takes_tasks"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
@@ -46,6 +45,9 @@ class Tasks:
         times: How long tasks live.
         server_info: Returns what the endpoint says about itself in each result.
         bounds: How many there may be.
+
+    Attributes:
+        calls: Answers calls for clients that take tasks.
     """
 
     def __init__(
@@ -62,34 +64,15 @@ class Tasks:
         self._caller_of = caller_of
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
         self._runner = TaskRunner(sources, self._store, ShownMembers(sources, self._store, server_info), self._changed)
-        self._calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
+        self.calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
-            "tasks/get": Method(self.get, admit=require_extension, is_in_sessions=False),
-            "tasks/update": Method(self.update, admit=require_extension, is_in_sessions=False),
-            "tasks/cancel": Method(self.cancel, admit=require_extension, is_in_sessions=False),
+            "tasks/get": Method(self.get, admit=require_tasks, is_in_sessions=False),
+            "tasks/update": Method(self.update, admit=require_tasks, is_in_sessions=False),
+            "tasks/cancel": Method(self.cancel, admit=require_tasks, is_in_sessions=False),
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
-
-    def admit(self, mode: TaskMode, request: ClientRequest) -> None:
-        """Check that a client takes the task that a call needs.
-
-        Raises:
-            MissingClientCapability: It does not.
-        """
-        if mode == "required":
-            require_extension(request)
-
-    def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
-        """Return the result of a function, its questions, or a task; see :meth:`.task_calls.TaskCalls.result`."""
-        if mode is not False and takes_tasks(request):
-            return self._calls.result(mode, request, scope, function)
-        rounds, run = scope.rounds, function.run
-        again = rounds.runs_again
-        return rounds.result(
-            request, scope, function.subject, lambda control: run(request, scope, control, may_run_again=again)
-        )
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
@@ -102,7 +85,7 @@ class Tasks:
         if not answers:
             return {}
         self._store.reserve(task, len(self._sources.codec().dumps(answers)))
-        work = self._calls.work_of(task)
+        work = self.calls.work_of(task)
         if task.answer(answers) and work is not None:
             self._runner.start(task, work)
         self._changed(task)
@@ -125,7 +108,7 @@ class Tasks:
         wanted = request.params.get("notifications")
         if not isinstance(wanted, dict) or _TASK_IDS not in wanted:
             return None
-        require_extension(request)
+        require_tasks(request)
         ids = wanted[_TASK_IDS]
         if not isinstance(ids, list) or len(ids) > _MOST_IDS or not all(isinstance(item, str) for item in ids):
             raise MalformedRequest(f"Invalid params: {_TASK_IDS} is no list of at most {_MOST_IDS} strings")
@@ -154,7 +137,7 @@ class Tasks:
 
     def _changed(self, task: Task) -> None:
         if task.has_ended:
-            self._calls.end(task)
+            self.calls.end(task)
         self._subscriptions.tell_watchers(_TASK_IDS, task.id, task.detailed)
 
     def _expire(self, task: Task) -> None:
@@ -169,10 +152,13 @@ class Tasks:
 
 def takes_tasks(request: ClientRequest) -> bool:
     """Return whether a client takes a task as the answer to a request."""
-    return request.revision == CURRENT and request.has_extension(EXTENSION)
+    extensions = request.capabilities.get("extensions")
+    if not isinstance(extensions, dict):
+        return False
+    return isinstance(extensions.get(EXTENSION), dict) and request.revision == CURRENT
 
 
-def require_extension(request: ClientRequest, scope: Scope | None = None) -> None:
+def require_tasks(request: ClientRequest, scope: Scope | None = None) -> None:
     """Check that a client takes tasks.
 
     Raises:

@@ -11,10 +11,10 @@ from ...dispatch.exchange import Exchange
 from ...http.request import ARRIVED_AT, without_client
 from ...runtime.contexts import own_context
 from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest, encode_request
-from ..calls.open_call import PLAIN_CALL
+from ..calls.open_call import plain_control
 from ..feature import Result, Scope
 from ..protocol.messages import read_body
-from ..protocol.requests import ClientRequest, meta_of, name_of, read_request
+from ..protocol.requests import ClientRequest, name_of, read_request
 from ..sources import Sources
 
 __all__ = ["CalledFunction", "RunLater", "TaskWork"]
@@ -42,15 +42,13 @@ class CalledFunction(Protocol):
     def subject(self) -> Sequence[str]:
         """Return what it is run for; see :data:`~..feature.Subject`."""
 
-    def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+    def run(self, request: ClientRequest, scope: Scope, control: CallControl) -> Result:
         """Run it in the thread that serves the request, and return the result; raise what it asks.
 
         Args:
             request: The request.
             scope: What surrounds the request.
             control: The control of this run.
-            may_run_again: Whether the function may be run again: that run must not see what this one has changed in
-                the arguments.
         """
 
 
@@ -113,10 +111,8 @@ class TaskWork:
             Exception: What the function raises.
         """
         exchange = self._exchange()
-        exchange.carrier = meta_of(request.params)
-        scope = Scope(
-            self._sources.pipeline(), exchange, PLAIN_CALL.new_control, self._rounds, PLAIN_CALL.notify, self._grant
-        )
+        exchange.carrier = request.meta
+        scope = Scope(self._sources.pipeline(), exchange, plain_control, self._rounds, self._grant)
         return self._context.copy().run(self._run_later, request, scope, control)
 
     def _exchange(self) -> Exchange:

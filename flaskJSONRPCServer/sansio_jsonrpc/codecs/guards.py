@@ -30,6 +30,10 @@ _BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[{]}"')
 DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
+# The longest text whose brackets are counted first, in a third of the time of translating it. Longer ones, such as
+# batches, often have too many.
+_SHORT: Final = 1024
+_OPENS_ARRAY: Final = ord("[")
 _CHUNK: Final = 256 * 1024
 # How often to remove the innermost brackets before counting the depth bracket by bracket. A guess: a batch of calls
 # with flat parameters has three levels.
@@ -68,9 +72,18 @@ def describe_failure(data: bytes, reason: str = "") -> str:
 
 def exceeds_depth(data: bytes, max_depth: int) -> bool:
     """Return whether arrays and objects nest deeper than allowed. A text with few brackets needs no exact count."""
+    if len(data) <= _SHORT and count_openings(data) <= max_depth:
+        return False
     if len(data) <= _CHUNK:
         return not is_shallow(data, max_depth) and nesting_depth(data) > max_depth
     return data.count(b"[") + data.count(b"{") > max_depth and nesting_depth(data) > max_depth
+
+
+def count_openings(data: bytes) -> int:
+    """Return the number of opening brackets, also of those in strings."""
+    objects = data.count(b"{")
+    # Looking for a single byte takes a tenth of the time of counting it, and many texts have no array.
+    return objects + data.count(b"[") if _OPENS_ARRAY in data else objects
 
 
 def is_shallow(data: bytes, max_depth: int) -> bool:
