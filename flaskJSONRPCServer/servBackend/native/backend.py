@@ -26,6 +26,7 @@ from .expiry import Expiry
 from .known_heads import KnownHeads
 from .limits import check_body_limits, parser_limits
 from .protocol import HttpConnection
+from .send_queue import SendQueue
 from .short_calls import ShortCalls
 from .timeouts import timeouts_of
 
@@ -131,6 +132,7 @@ class SharedState:
             time.monotonic(),
             is_tls=is_tls,
             known_heads=self._known_heads,
+            send_queue=SendQueue(sock),
         )
         return ClientConnection(manager, sock, address, client, http)
 
