@@ -1,4 +1,4 @@
-"""Releases sockets of this process in each process that it forks.
+"""Releases sockets of this process in each process that it forks, and tells the two apart.
 
 A forked process has copies of all sockets. As long as it lives, they would keep a stopped server's address taken, its
 clients' connections open, and the children of the exec backend ``parallel`` alive after their parent was killed.
@@ -12,8 +12,9 @@ from typing import Any
 
 from .concurrency import native
 
-__all__ = ["release_in_forks"]
+__all__ = ["fork_count", "release_in_forks"]
 
+_forks = 0  # how many forks lie between this process and the one that imported the module
 _sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
@@ -45,5 +46,16 @@ def release_all() -> None:
         close(null)
 
 
+def fork_count() -> int:
+    """Return a number that differs in a process from that in the process which forked it."""
+    return _forks
+
+
+def begin_child() -> None:
+    global _forks  # noqa: PLW0603  one counter for each process
+    _forks += 1
+    release_all()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=release_all)
+    os.register_at_fork(after_in_child=begin_child)

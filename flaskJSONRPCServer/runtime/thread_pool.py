@@ -5,11 +5,13 @@ The serving backend ``native`` and the exec backend ``threaded`` use it.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from .concurrency import make_condition, make_lock, make_waiter, start_native_thread
+from .concurrency import in_native_thread, is_patched, make_condition, make_lock, make_waiter, start_native_thread
+from .forks import fork_count
 
 __all__ = ["AnyTask", "Task", "ThreadPool"]
 
@@ -193,6 +195,10 @@ class ThreadPool:
 
     def _serve(self) -> None:
         waiter = make_waiter()
+        is_thread = (
+            not is_patched() or in_native_thread()
+        )  # a forked process has copies of all greenlets, but not of threads
+        forks = fork_count()
         is_new = True
         try:
             while (task := self._next(waiter, is_woken=is_new)) is not None:
@@ -200,6 +206,10 @@ class ThreadPool:
                 try:
                     task.run()
                 finally:
+                    if is_thread and fork_count() != forks:
+                        # The task has forked, and this is the child. It has no other thread: nothing would ever release
+                        # the pool's lock, or submit a task.
+                        os._exit(0)
                     self._finished(task)
                     del task  # a waiting thread must keep nothing alive
         finally:

@@ -1,5 +1,7 @@
 """The bounded pool of threads."""
 
+import os
+import signal
 import threading
 
 import pytest
@@ -265,3 +267,25 @@ def test_submission_fails_without_leftovers_if_the_system_has_no_thread(pools, i
     assert pool.submit(task)
     assert task.ended.wait(PATIENCE_S)
     assert not refused.begun.is_set()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+@pytest.mark.parametrize("fails", [False, True], ids=["returns", "raises"])
+def test_child_that_a_task_forks_ends_with_the_task(pools, fails):
+    parent, children = os.getpid(), []
+
+    class Forks:
+        def run(self):
+            children.append(os.fork())
+            if fails and os.getpid() != parent:
+                raise SystemExit(3)
+
+    pools(1, 1).submit(Forks())
+    (child,) = wait_until(lambda: children)
+    try:
+        ended, status = wait_until(lambda: (found := os.waitpid(child, os.WNOHANG))[0] and found)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    assert (ended, os.waitstatus_to_exitcode(status)) == (child, 0)

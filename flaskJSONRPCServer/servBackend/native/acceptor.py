@@ -16,8 +16,9 @@ from ..sockets import is_unix
 
 __all__ = ["Acceptor", "ConnectionLimits"]
 
-# Linux and macOS buffer no more unsent bytes than this for a connection. A slow reader then costs the kernel little
-# memory. And the socket accepts more bytes in small steps, so a slow reader can be told from one that reads nothing.
+# Linux and macOS buffer no more unsent bytes than this for a connection, so a slow reader costs the kernel little
+# memory. The socket accepts more when half of it is free, in steps that are too large to measure how fast a client
+# reads: see :mod:`.send_queue`.
 _NOT_SENT_LOW_WATER = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _NOT_SENT_BYTES = 128 * 1024
 

@@ -24,8 +24,9 @@ from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .expiry import Expiry
 from .known_heads import KnownHeads
-from .limits import check_body_limits, parser_limits
+from .limits import check_body_limits, parser_limits, warn_of_large_answers
 from .protocol import HttpConnection
+from .send_queue import SendQueue
 from .short_calls import ShortCalls
 from .timeouts import timeouts_of
 
@@ -78,6 +79,7 @@ class SharedState:
         name: str,
     ) -> None:
         check_body_limits(settings)
+        warn_of_large_answers(settings, functools.partial(log.write, WARNING))
         self.log = log
         self.wsgi_app = wsgi_app
         rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
@@ -131,6 +133,7 @@ class SharedState:
             time.monotonic(),
             is_tls=is_tls,
             known_heads=self._known_heads,
+            send_queue=SendQueue(sock),
         )
         return ClientConnection(manager, sock, address, client, http)
 

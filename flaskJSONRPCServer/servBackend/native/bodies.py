@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextvars
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
+from ...runtime.text import short_repr
 from ..wsgi import close_body
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 # How long an iterable may send nothing to a client that has ended its side, in seconds; guessed.
 SILENCE_S = 2.0
 
-__all__ = ["DeclaredBody", "IterableBody", "no_body"]
+_END = object()  # no part: an application may return anything, None too
+
+__all__ = ["DeclaredBody", "IterableBody", "no_body", "part_bytes", "whole_body"]
 
 
 class IterableBody:
@@ -67,26 +70,35 @@ class IterableBody:
         if self._parts is None:
             self._parts = iter(self._body)
         while not self._exchange.connection.is_broken:
-            part = next(self._parts, None)
-            if self._frame is None:  # an application may call start_response as late as its first part
-                part = self._begin(part)
-            if part is None or self._frame is no_body:
+            part: Any = next(self._parts, _END)
+            is_last = part is _END
+            data = b"" if is_last else part_bytes(part)
+            if self._frame is None:
+                data = self._begin(data, is_last=is_last)
+            if self._frame is no_body:
                 return True
-            if not self._send_part(part):
+            has_room = self._send_part(data)
+            if is_last:
+                return True
+            if not has_room:
                 return False
         return True
 
-    def _begin(self, part: bytes | None) -> bytes | None:
-        """Send the head, and return the first part, with what was written before it."""
-        self._frame = self._exchange.begin_body()
-        written = self._exchange.written
-        return b"".join([*written, part or b""]) if written else part
+    def _begin(self, data: bytes, *, is_last: bool) -> bytes:
+        """Send the head with the first bytes, or at the end. Return these, with what was written before them.
 
-    def _send_part(self, part: bytes) -> bool:
+        An application may call start_response as late as its first part, and again until the first bytes (PEP 3333).
+        """
+        data = b"".join([*self._exchange.written, data])
+        if data or is_last or self._exchange.has_sent_head:
+            self._frame = self._exchange.begin_body()
+        return data
+
+    def _send_part(self, data: bytes) -> bool:
         """Send a part; return whether the client has room for more."""
-        if part and self._frame is not None:
+        if data and self._frame is not None:
             self._silent_since = None
-            return self._exchange.connection.send(self._frame(part))
+            return self._exchange.connection.send(self._frame(data))
         if self._client_is_silent():
             self._exchange.connection.abort()
         return True
@@ -138,6 +150,29 @@ class DeclaredBody:
         if self.left_bytes < 0:
             raise ValueError("the application returned more bytes than its Content-Length")
         return part
+
+
+def whole_body(body: Iterable[Any]) -> bytes:
+    """Return a body that the application returned as a list, and close it if it is of a class that wants that.
+
+    Raises:
+        TypeError: As :func:`part_bytes`.
+    """
+    try:
+        return b"".join([part if type(part) is bytes else part_bytes(part) for part in body])
+    finally:
+        close_body(body)
+
+
+def part_bytes(part: Any) -> bytes:
+    """Return a part of a body as bytes, whose length is the number of bytes to send and which nobody can change.
+
+    Raises:
+        TypeError: It is no bytes, bytearray or memoryview. An int would be sent as that many NULs.
+    """
+    if isinstance(part, (bytes, bytearray, memoryview)):
+        return bytes(part)
+    raise TypeError(f"the application returned {short_repr(part)} as a part of its body; a part is bytes (PEP 3333)")
 
 
 def no_body(part: bytes) -> bytes:

@@ -17,6 +17,7 @@ from ..tls import send_close_notify
 from .http_exchange import HttpExchange
 from .messages import CONTINUE
 from .protocol import CLOSED, HANDSHAKE, PENDING, HttpConnection
+from .send_queue import TLS_RECORD_BYTES
 
 if TYPE_CHECKING:
     from .connections import ConnectionManager
@@ -31,8 +32,7 @@ WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 receive = socket.socket.recv
 
 RECEIVE_BYTES = 64 * 1024
-SEND_BYTES = 256 * 1024
-TLS_RECORD_BYTES = 16 * 1024  # the largest record (RFC 8446, section 5.1); SEND_BYTES is a multiple of it
+SEND_BYTES = 256 * 1024  # a multiple of TLS_RECORD_BYTES
 
 
 class ClientConnection:

@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING, Any
 from ...dispatch.streams import StreamedBody
 from ...http.body import too_large
 from ...http.refusals import ClientGone, ServiceUnavailable
-from ...http.request import ARRIVED_AT, CLIENT_SOCKET, EXCHANGE
+from ...http.request import ARRIVED_AT, CLIENT_SOCKET, EXCHANGE, SEND_HEAD
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ..wsgi import close_body
-from .bodies import DeclaredBody, IterableBody, no_body
-from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_head, rpc_message, whole_message
+from .bodies import DeclaredBody, IterableBody, no_body, part_bytes, whole_body
+from .messages import (
+    LAST_CHUNK,
+    Header,
+    chunk,
+    has_no_body,
+    head_message,
+    permitted_headers,
+    rpc_head,
+    rpc_message,
+    whole_message,
+)
 from .stream_arguments import checked_headers, no_room, refuse_unusable
 from .streams import Stream, StreamKeeper
 
@@ -65,6 +75,7 @@ class HttpExchange:
     _status = ""
     _headers: Sequence[Header] = ()
     _written: list[bytes] = _NOTHING_WRITTEN
+    _frame: Callable[[bytes], bytes] | None = None
 
     def __init__(self, connection: ClientConnection, request: ParsedRequest) -> None:
         self.head = request.head
@@ -217,9 +228,19 @@ class HttpExchange:
         elif self.has_sent_head:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
-        if self._written is _NOTHING_WRITTEN:
-            self._written = []
-        return self._written.append
+        self._written = []  # what belongs to an answer that is replaced is not sent
+        return self._write
+
+    def _write(self, data: bytes) -> None:
+        """Keep a part until the first one that the application returns: the ``write`` of PEP 3333.
+
+        Raises:
+            TypeError: It is no bytes.
+            RuntimeError: The head has been sent, so the part would be lost.
+        """
+        if self.has_sent_head:
+            raise RuntimeError("write() is refused after the first part of the body that was returned")
+        self._written.append(part_bytes(data))
 
     def finish(self, *, keeps_alive: bool) -> None:
         """Finish the answer, and keep or end the connection."""
@@ -230,7 +251,8 @@ class HttpExchange:
         """Release the body and the environ of the request."""
         self.request.body.close()
         if self._environ is not None:
-            self._environ.pop(EXCHANGE, None)  # breaks a reference cycle; the garbage collector may come late
+            for name in (EXCHANGE, SEND_HEAD):  # breaks a reference cycle; the garbage collector may come late
+                self._environ.pop(name, None)
 
     def abort(self) -> None:
         """End the connection because the answer cannot be completed."""
@@ -265,7 +287,8 @@ class HttpExchange:
                 self._stream.abort()
             self._stream.application_returned()
         elif isinstance(body, (list, tuple)):
-            self._send_whole(b"".join([*self._written, *body]))
+            whole = context.run(whole_body, body)
+            self._send_whole(b"".join([*self._written, whole]) if self._written else whole)
         else:
             IterableBody(self, body, context).run()
 
@@ -292,9 +315,14 @@ class HttpExchange:
         self._complete(message)
 
     def begin_body(self) -> Callable[[bytes], bytes]:
-        """Send the head of an answer whose body comes in parts. Return the function that frames each part."""
+        """Send the head of an answer whose body comes in parts, once. Return the function that frames each part."""
+        if self._frame is None:
+            self._frame = self._begin_body()
+        return self._frame
+
+    def _begin_body(self) -> Callable[[bytes], bytes]:
         self._keeps_alive = self._keeps_alive and not wants_close(self._headers)
-        headers = sendable(self._headers)
+        headers = permitted_headers(self._status, sendable(self._headers))
         declared = content_length(headers)
         if has_no_body(self._status) or declared is not None:
             framing, is_chunked = "", False
@@ -382,6 +410,7 @@ class HttpExchange:
             ARRIVED_AT: self.arrived_at,
             CLIENT_SOCKET: self.connection.socket,
             EXCHANGE: self,
+            SEND_HEAD: self.begin_body,
         }
         environ.update(self.connection.certificate_variables)
         return environ

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from typing import Generic
 
+from ...runtime.forks import fork_count
 from ...runtime.thread_pool import AnyTask, ThreadPool
 
 __all__ = ["Leadership"]
@@ -14,17 +14,6 @@ __all__ = ["Leadership"]
 # How often the follower checks whether the leader still runs the same task; guessed. A task that blocks holds up all
 # others for at most twice as long.
 CHECK_INTERVAL_S = 0.005
-
-fork_count = 0  # how many forks lie between this process and the one that imported the module
-
-
-def increment_fork_count() -> None:
-    global fork_count  # noqa: PLW0603  one counter for each process
-    fork_count += 1
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=increment_fork_count)
 
 
 class Leadership(Generic[AnyTask]):
@@ -52,7 +41,7 @@ class Leadership(Generic[AnyTask]):
         self._pool = pool
         self._name = name
         self._on_lead_lost = on_lead_lost
-        self._fork_count = fork_count
+        self._fork_count = fork_count()
         # The task that the leader runs, in a new list each time. Leader and follower race to pop it, which is atomic.
         # Whichever thread gets it leads from then on.
         self._running: list[AnyTask] = []
@@ -104,7 +93,7 @@ class Leadership(Generic[AnyTask]):
                 self.start()
             raise
         # A task may fork and return in both processes. The child must not lead: it shares the sockets with its parent.
-        return fork_count == self._fork_count and self._still_leads(running, task)
+        return fork_count() == self._fork_count and self._still_leads(running, task)
 
     def _still_leads(self, running: list[AnyTask], task: AnyTask) -> bool:
         """Return whether the follower has not taken the lead while the task ran."""

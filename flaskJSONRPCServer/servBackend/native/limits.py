@@ -11,7 +11,7 @@ from ...http.refusals import Refusal
 from ...settings import Settings
 from ..gate import RpcApplication, ignore_refusal, refusal_observer
 
-__all__ = ["Head", "ParserLimits", "check_body_limits", "no_headers", "parser_limits"]
+__all__ = ["Head", "ParserLimits", "check_body_limits", "no_headers", "parser_limits", "warn_of_large_answers"]
 
 Head = dict[str, Any]
 
@@ -98,3 +98,13 @@ def check_body_limits(settings: Settings) -> None:
                 f"max_spooled_bytes={settings.max_spooled_bytes} is refused: it may not be below "
                 f"{name}={limit_bytes}, as bodies between the two would find no room"
             )
+
+
+def warn_of_large_answers(settings: Settings, warn: Callable[[str], object]) -> None:
+    """Warn of a limit on answers that only one answer at a time can reach."""
+    if settings.max_response_bytes > settings.max_buffered_bytes:
+        warn(
+            f"max_response_bytes={settings.max_response_bytes} is above "
+            f"max_buffered_bytes={settings.max_buffered_bytes}: of several answers of such a size at once, only one is "
+            "sure to be sent whole"
+        )

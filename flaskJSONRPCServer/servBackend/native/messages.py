@@ -19,6 +19,7 @@ __all__ = [
     "chunk",
     "has_no_body",
     "head_message",
+    "permitted_headers",
     "refusal_message",
     "retry_after_s",
     "rpc_head",
@@ -75,9 +76,8 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
     Raises:
         ValueError: As :func:`head_message`.
     """
-    if status[:3] == "204":  # which must not have one (RFC 9110, section 8.6)
-        headers = [header for header in headers if header[0].lower() != "content-length"]
-    elif not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
+    headers = permitted_headers(status, headers)
+    if not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
         extra_lines = f"Content-Length: {len(body)}\r\n{extra_lines}"
     head = head_message(status, headers, extra_lines)
     return head if is_head or has_no_body(status) else head + body
@@ -101,6 +101,16 @@ def rpc_head(response: Response, extra_lines: str) -> bytes:
 def has_no_body(status: str) -> bool:
     """Return whether an answer with this status never has a body (RFC 9110, section 6.4.1)."""
     return status[:3] in ("204", "304")
+
+
+def permitted_headers(status: str, headers: Sequence[Header]) -> Sequence[Header]:
+    """Return the headers without Content-Length if the status is 204, which must not have one (RFC 9110, section 8.6).
+
+    304 may have one: the length that 200 would have.
+    """
+    if status[:3] != "204":
+        return headers
+    return [header for header in headers if header[0].lower() != "content-length"]
 
 
 def chunk(data: bytes) -> bytes:

@@ -18,6 +18,7 @@ from .known_heads import KnownHeads
 from .limits import Head
 from .messages import CONTINUE
 from .parser import ParsedRequest, ParserLimits, RequestParser
+from .send_queue import TLS_RECORD_BYTES, SendQueue
 from .timeouts import HttpTimeouts, RateWindow
 
 __all__ = ["BODY", "CLOSED", "HANDSHAKE", "PENDING", "HttpConnection", "Phase"]
@@ -31,6 +32,9 @@ LINGER_SILENCE_S = 2.0
 # How much input is parsed before the check whether a request is complete. A head of 25 bytes takes some 400 as a dict,
 # so thousands of requests that a client sends at once stay unparsed bytes. Guessed, as the two below.
 PARSE_BYTES = 8 * 1024
+
+# The shortest time over which the speed of a client is measured; guessed.
+LEAST_WAIT_S = 0.001
 
 # How much of the next body is read while a request is being answered.
 READ_AHEAD_BYTES = 64 * 1024
@@ -67,6 +71,7 @@ class HttpConnection:
         now: The time, by the monotonic clock.
         is_tls: Whether the connection begins with a TLS handshake.
         known_heads: The cache of heads that all connections of an address share.
+        send_queue: What the system holds of the bytes that have been sent. Without it, sent bytes count as taken.
 
     Attributes:
         phase: The current phase.
@@ -75,6 +80,7 @@ class HttpConnection:
         is_stopping: Whether the current request is the last one.
         is_complete: Whether both sides have ended, so that nothing was cut off.
         last_refusal: Why a request was refused. The owner may log it and set it to None.
+        last_sent_at: When some of the bytes that wait were last sent; at first, when they began to wait.
         arrived_at: When the last request of :meth:`next_request` arrived: its head or, in one piece, all of it.
     """
 
@@ -87,6 +93,7 @@ class HttpConnection:
         *,
         is_tls: bool = False,
         known_heads: KnownHeads | None = None,
+        send_queue: SendQueue | None = None,
     ) -> None:
         self.phase = HANDSHAKE if is_tls else IDLE
         self.outgoing = SendBuffer()
@@ -94,14 +101,17 @@ class HttpConnection:
         self.last_refusal: Refusal | None = None
         self._parser = RequestParser(limits, variables, known_heads)
         self._timeouts = timeouts
-        self._since = self._last_received = self.arrived_at = now
+        self._since = self._last_received = self.arrived_at = self.last_sent_at = now
         self._request_count = 0
         self._answer_ends_at = math.inf  # when the current answer exceeds request_timeout_s
         self._unparsed = b""  # input behind a complete request that waits for its turn
         self._received_bytes = self._dropped_bytes = 0
         self._running: ReceiveBuffer | None = None  # the body of the request that is being answered
-        self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
-        self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s)
+        self._send_queue = send_queue
+        step_bytes = TLS_RECORD_BYTES if is_tls else 0  # received bytes count when their record is complete
+        self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s, step_bytes)
+        step_bytes = 0 if send_queue is None else send_queue.step_bytes
+        self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s, step_bytes)
 
     @property
     def wants_to_receive(self) -> bool:
@@ -185,6 +195,18 @@ class HttpConnection:
         """When to call :meth:`expire`, by the same clock, unless something else happens before."""
         send_deadline = self._answer_rate.ends_at if self.outgoing.size else math.inf
         return min(send_deadline, self._phase_deadline())
+
+    def answer_wait_s(self, now: float) -> float:
+        """Return for how long bytes have been waiting to be sent; 0 if there are none."""
+        return self._answer_rate.elapsed_s(now)
+
+    def answer_speed(self, now: float) -> float:
+        """Return how many bytes per second the client has taken since bytes began to wait."""
+        return self._answer_rate.passed_bytes(self._taken_bytes()) / max(self.answer_wait_s(now), LEAST_WAIT_S)
+
+    def _taken_bytes(self) -> int:
+        """Return a count of bytes that grows as the client takes them."""
+        return self.outgoing.sent_bytes - (0 if self._send_queue is None else self._send_queue.size())
 
     def finish_handshake(self, now: float) -> None:
         """Begin to wait for the first request, after the TLS handshake."""
@@ -279,13 +301,16 @@ class HttpConnection:
         if self.phase is CLOSED:
             return
         if not self.outgoing.size:
-            self._answer_rate.start(self.outgoing.sent_bytes, now)
+            self.last_sent_at = now
+            self._answer_rate.start(self._taken_bytes(), now)
         self.outgoing.append(data)
 
     def mark_sent(self, count: int, now: float) -> None:
         """Remove the first bytes of :attr:`outgoing`, which have been sent."""
         if self.phase is CLOSED:  # the client went during the send
             return
+        if count:
+            self.last_sent_at = now
         self.outgoing.consume(count)
         if not self.outgoing.size:
             self._answer_rate.stop()
@@ -336,7 +361,7 @@ class HttpConnection:
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
         is_rated = self.outgoing.size and now >= self._answer_rate.ends_at
-        if is_rated and not self._answer_rate.keeps_up(self.outgoing.sent_bytes, now):
+        if is_rated and not self._answer_rate.keeps_up(self._taken_bytes(), now):
             self.abort()
             return
         if now < self._phase_deadline():

@@ -2,7 +2,10 @@
 
 If one client could use up a limit, it would shut out all others. So the client address that holds most makes room for
 the others: first by its incomplete bodies, which are refused and may be sent again, then by its unsent answers, which
-end truncated.
+end truncated. Before that, what has been silent for long goes, of any client: it may never be completed.
+
+The largest answer does not count, see :class:`~.memory.ByteBudget`. Of several, an answer that has just begun goes
+last: else a client that gets one could never get it while others read theirs.
 """
 
 from __future__ import annotations
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadShedder"]
 
-# After how many seconds without a byte a body gives its room to any other; guessed.
+# After how many seconds without a byte a body gives its room to any other, and an answer too; guessed.
 _SILENT_S = 5.0
+
+# How long an answer must have waited for its client to be judged by its speed; guessed.
+_JUDGED_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,12 +118,13 @@ class LoadShedder:
     def _count(self, connection: ClientConnection) -> list[Resource]:
         """Count a connection again. Return the resources of which it has taken more than there is."""
         http = connection.http
-        memory_bytes, spooled_bytes = http.memory_bytes + connection.unsent_bytes, http.spooled_bytes
+        unsent_bytes, spooled_bytes = connection.unsent_bytes, http.spooled_bytes
+        memory_bytes = http.memory_bytes + unsent_bytes
         is_counted = memory_bytes > UNCOUNTED_BYTES or spooled_bytes > UNCOUNTED_BYTES
         if not is_counted and not connection.is_counted:
             return []
         connection.is_counted = is_counted
-        exceeded = [self._memory] if self.memory.count(connection, memory_bytes) else []
+        exceeded = [self._memory] if self.memory.count(connection, memory_bytes, unsent_bytes) else []
         return [*exceeded, self._files] if self.files.count(connection, spooled_bytes) else exceeded
 
     def _make_room(self, resource: Resource, grown: ClientConnection, now: float, *, is_body: bool) -> bool:
@@ -144,19 +151,14 @@ class LoadShedder:
     def _choose(
         self, resource: Resource, grown: ClientConnection, now: float, *, is_body: bool
     ) -> ClientConnection | None:
-        if is_body and (silent := silent_holder(resource, now)) is not None:
+        if (silent := silent_holder(resource, now, is_body=is_body)) is not None:
             return silent
         for client in resource.budget.clients(grown.network):
             if is_body and client == grown.network:
                 return grown
-            holders = resource.budget.holders(client)
-            found = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]
-            if not found and resource.has_answers:
-                found = [other for other in holders if other.unsent_bytes > UNCOUNTED_BYTES]
-            if found:  # the one with the least time left has been the slowest
-                return min(found, key=lambda other: other.http.deadline)
-            if client == grown.network:  # those that hold less do not pay for it
-                return None
+            found = slowest_holder(resource, client, grown, now)
+            if found is not None or client == grown.network:  # those that hold less do not pay for it
+                return found
         return None
 
     def _refuse(self, resource: Resource, connection: ClientConnection, now: float) -> None:
@@ -168,13 +170,35 @@ class LoadShedder:
         self._shared.write_warning(f"{resource.setting} is reached: {action}", connection.client or "a client")
 
 
-def silent_holder(resource: Resource, now: float) -> ClientConnection | None:
-    """Return the connection whose body has been silent for longest, if any has been for long."""
-    silent = (
-        other
-        for other in resource.budget.connections()
-        if other.http.phase is BODY
-        and resource.body_bytes(other.http)
-        and now - other.http.last_received_at >= _SILENT_S
-    )
-    return min(silent, key=lambda other: other.http.last_received_at, default=None)
+def silent_holder(resource: Resource, now: float, *, is_body: bool) -> ClientConnection | None:
+    """Return the connection whose body or answer has been silent for longest, if any has been for long.
+
+    Args:
+        resource: What there is too little of.
+        now: The time.
+        is_body: Whether a body wants it. Silent bodies make room for other bodies only.
+    """
+    connections = list(resource.budget.connections()) if is_body else []
+    bodies = (other for other in connections if other.http.phase is BODY and resource.body_bytes(other.http))
+    silent = [
+        (other.http.last_received_at, other) for other in bodies if now - other.http.last_received_at >= _SILENT_S
+    ]
+    if not silent:
+        answers = (other for other in resource.budget.answers() if other.unsent_bytes > UNCOUNTED_BYTES)
+        silent = [(other.http.last_sent_at, other) for other in answers if now - other.http.last_sent_at >= _SILENT_S]
+    return min(silent, key=lambda entry: entry[0])[1] if silent else None
+
+
+def slowest_holder(resource: Resource, client: str, grown: ClientConnection, now: float) -> ClientConnection | None:
+    """Return the slowest body of a client, or else its slowest answer; None if it has neither."""
+    holders = resource.budget.holders(client)
+    bodies = [other for other in holders if other.http.phase is BODY and resource.body_bytes(other.http)]
+    if bodies:  # the one with the least time left has been the slowest
+        return min(bodies, key=lambda other: other.http.deadline)
+    answers = [other for other in holders if resource.has_answers and other.unsent_bytes > UNCOUNTED_BYTES]
+    return min(answers, key=lambda other: (other is grown, *progress(other.http, now)), default=None)
+
+
+def progress(http: HttpConnection, now: float) -> tuple[bool, float]:
+    """Return the order in which answers go: those that have just begun last, and the slowest of the others first."""
+    return http.answer_wait_s(now) < _JUDGED_AFTER_S, http.answer_speed(now)

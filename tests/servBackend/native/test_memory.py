@@ -3,7 +3,8 @@
 import http.client
 import json
 import select
-import socket
+
+import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.helpers import wait_until
@@ -17,28 +18,29 @@ def ask(server, size):
     return connection
 
 
-def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
+def test_client_that_does_not_read_is_cut_off_alone(caplog):
     server = flaskJSONRPCServer(
-        ["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000, spool_body_bytes=100_000
+        ["127.0.0.1", 0],
+        servBackend="native",
+        log=2,
+        max_buffered_bytes=100_000,
+        spool_body_bytes=100_000,
+        max_response_bytes=100_000,
     )
     server.registerFunction(lambda size: "x" * size, path="/api", name="big")
+    server.flaskApp.get("/<int:size>")(lambda size: b"x" * size)
     server.start()
     try:
-        host, port = server.addresses[0]
-        request = b'{"jsonrpc":"2.0","method":"big","params":[9000000],"id":1}'
-        for _ in range(3):
-            with socket.create_connection((host, port), timeout=20) as client:
-                client.sendall(
-                    b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-                    b"Content-Length: %d\r\n\r\n%b" % (len(request), request)
-                )
-                received = 0
-                try:
-                    while chunk := client.recv(65536):
-                        received += len(chunk)
-                except ConnectionResetError:
-                    pass
-                assert received < 9_000_000
+        clients = [http.client.HTTPConnection(*server.addresses[0], timeout=20) for _ in range(4)]
+        for client in clients:
+            client.request("GET", "/9000000")
+            client.answer = client.getresponse()  # so that it has begun
+        assert len(clients[-1].answer.read()) == 9_000_000
+        for client in clients[:-1]:
+            with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+                client.answer.read()
+        for client in clients:
+            client.close()
         connection = ask(server, 10)
         assert json.loads(connection.getresponse().read())["result"] == "x" * 10
         connection.close()

@@ -17,8 +17,9 @@ ASKS = (b"Expect: 100-continue",)
 class Wire:
     """A connection, answered by the test."""
 
-    def __init__(self, *, is_tls=False, **timeouts):
-        self.http = HttpConnection(LIMITS, dataclasses.replace(TIMEOUTS, **timeouts), {}, 0.0, is_tls=is_tls)
+    def __init__(self, *, is_tls=False, send_queue=None, **timeouts):
+        timeouts = dataclasses.replace(TIMEOUTS, **timeouts)
+        self.http = HttpConnection(LIMITS, timeouts, {}, 0.0, is_tls=is_tls, send_queue=send_queue)
 
     def receive(self, *pieces, now=0.0):
         for piece in pieces:
@@ -552,9 +553,20 @@ def test_nothing_is_sent_after_the_end():
     assert wire.next() is None
 
 
-def lingering(size):
+class Queue:
+    """What a system holds for a client."""
+
+    def __init__(self, size, step_bytes=0):
+        self.held = size
+        self.step_bytes = step_bytes
+
+    def size(self):
+        return self.held
+
+
+def lingering(size, send_queue=None):
     """Return a connection that has been sending its last answer, of ``size`` bytes, since 0 s."""
-    wire = Wire().receive(head(b"Connection: close", method=b"GET"))
+    wire = Wire(send_queue=send_queue).receive(head(b"Connection: close", method=b"GET"))
     wire.next()
     wire.http.queue(b"x" * size, 0.0)
     wire.http.finish_answer(0.0, keeps_alive=False)
@@ -586,3 +598,48 @@ def test_client_has_its_time_to_close_from_the_end_of_the_answer_on():
     for now in range(102, 130):
         http.receive_data(b"x", float(now))
     assert http.deadline == 130.0
+
+
+def test_bytes_that_the_system_holds_are_not_taken():
+    queue = Queue(5000)
+    http = lingering(100_000, queue)
+    http.mark_sent(60_000, 1.0)
+    queue.held = 62_000  # the client has taken 3000
+    http.expire(10.0)
+    assert http.answer_speed(10.0) == 300
+    assert http.phase is Phase.LINGERING
+    queue.held = 60_001
+    http.expire(20.0)
+    assert http.phase is Phase.CLOSED
+
+
+def test_client_takes_bytes_though_its_socket_accepts_none():
+    queue = Queue(100_000)
+    http = lingering(100_000, queue)
+    for now in range(10, 400, 10):
+        queue.held -= 2000
+        http.expire(float(now))
+        assert http.phase is Phase.LINGERING
+
+
+def test_system_of_a_client_may_take_bytes_in_steps():
+    queue = Queue(1_000_000, step_bytes=5000)
+    http = lingering(100_000, queue)
+    for now in range(10, 400, 10):
+        queue.held = 1_000_000 - 200 * now // 5000 * 5000
+        http.expire(float(now))
+        assert http.phase is Phase.LINGERING
+    for now in (400, 410, 420):  # in which it takes nothing
+        http.expire(float(now))
+    assert http.phase is Phase.CLOSED
+
+
+def test_tls_body_may_come_in_large_records():
+    wire = Wire(is_tls=True)
+    wire.http.finish_handshake(0.0)
+    wire.receive(head(b"Content-Length: 6000"))
+    wire.http.expire(10.0)
+    wire.http.expire(20.0)
+    assert wire.http.phase is Phase.BODY
+    wire.receive(b"x" * 6000, now=25.0)
+    assert wire.next() is not None

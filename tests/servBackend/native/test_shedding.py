@@ -1,5 +1,6 @@
 """Who makes room when the connections of an address hold too much, over real sockets of several addresses."""
 
+import contextlib
 import select
 import socket
 import struct
@@ -35,15 +36,25 @@ def half_sent(front, count, size, host=GREEDY):
     return clients
 
 
+def unread(front, size, host):
+    """Connect a client that does not read its answer. Wait until the server holds most of that."""
+    before = set(front.manager._connections)
+    client = front.connect(get(f"/{size}", b"Connection: close"), host)
+    (connection,) = wait_until(lambda: set(front.manager._connections) - before)
+    wait_until(lambda: connection.is_counted and connection.unsent_bytes > size // 2)
+    return client
+
+
 def answered(clients):
     """Return the clients that have something to read."""
     return select.select(clients, [], [], 0)[0]
 
 
 def test_half_sent_bodies_of_another_client_make_room_for_an_answer(serve, caplog):
-    front = serve(large, max_buffered_bytes=LIMIT)
+    front = serve(large, max_buffered_bytes=LIMIT, max_response_bytes=LIMIT)
     front.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64_000)  # so that most of an answer waits
     greedy = half_sent(front, 4, 490_000)
+    unread(front, 900_000, MODEST)  # the largest answer, which does not count
     modest = front.connect(get("/800000", b"Connection: close"))
     assert receive_all(modest).endswith(b"x" * 800_000)
     wait_until(lambda: answered(greedy))
@@ -55,7 +66,7 @@ def test_half_sent_bodies_of_another_client_make_room_for_an_answer(serve, caplo
 
 
 def test_half_sent_bodies_of_another_client_make_room_for_a_body(serve, caplog):
-    front = serve(large, max_buffered_bytes=LIMIT)
+    front = serve(large, max_buffered_bytes=LIMIT, max_response_bytes=LIMIT)
     greedy = half_sent(front, 4, 490_000)
     assert receive_answer(front.connect(post(b"x" * 400_000, target=b"/5"), MODEST))[2] == b"xxxxx"
     wait_until(lambda: answered(greedy))
@@ -77,12 +88,10 @@ def test_body_that_comes_whole_finds_room_at_the_cost_of_another_client(serve):
 
 
 def test_unread_answers_of_another_client_make_room_for_bodies(serve, caplog):
-    front = serve(large, max_buffered_bytes=20_000_000, spool_body_bytes=1_000_000, min_answer_rate=0)
-    memory = front.manager._shedder.memory
-    while memory.used_bytes < 14_000_000:
-        before = memory.used_bytes
-        front.connect(get("/8000000"), GREEDY)  # the system takes a part of it
-        wait_until(lambda before=before: memory.used_bytes > before)
+    limits = {"max_buffered_bytes": 20_000_000, "max_response_bytes": 20_000_000, "spool_body_bytes": 1_000_000}
+    front = serve(large, **limits, min_answer_rate=0)
+    while front.manager._shedder.memory.used_bytes < 22_000_000:
+        unread(front, 8_000_000, GREEDY)  # one of which does not count
     assert caplog.records == []
     modest = [client for _ in range(8) for client in half_sent_soon(front, 900_000)]
     for client in modest:
@@ -127,6 +136,69 @@ def test_body_without_room_is_refused_before_it_is_sent(serve):
     assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
     client.sendall(b"x" * 1_000_002)
     assert receive_answer(client)[2] == b"xxxxx"
+
+
+def is_whole(received, size):
+    return received.startswith(b"HTTP/1.1 200 OK\r\n") and received.count(b"x") >= size
+
+
+@pytest.mark.parametrize("in_one_part", [False, True], ids=["list", "iterable"])
+def test_answer_that_is_larger_than_the_limit_is_sent_to_a_lone_client(serve, in_one_part):
+    def app(environ, start_response):
+        body = large(environ, start_response)
+        return iter(body) if in_one_part else body
+
+    front = serve(app, max_buffered_bytes=LIMIT)
+    assert is_whole(receive_all(front.connect(get("/9000000", b"Connection: close"))), 9_000_000)
+    wait_until(lambda: front.manager._shedder.memory.used_bytes == 0)
+
+
+def test_bodies_find_room_while_the_largest_answer_is_sent(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    client = unread(front, 9_000_000, GREEDY)
+    for _ in range(3):
+        assert receive_answer(front.connect(post(b"x" * 900_000, target=b"/5"), GREEDY))[2] == b"xxxxx"
+    assert is_whole(receive_all(client), 9_000_000)
+
+
+def test_answer_that_has_just_begun_outlives_those_that_wait_already(serve):
+    front = serve(large, max_buffered_bytes=LIMIT)
+    first = unread(front, 9_000_000, MODEST)
+    assert is_whole(receive_all(front.connect(get("/9000000", b"Connection: close"), MODEST)), 9_000_000)
+    assert not is_whole(until_broken(first), 9_000_000)
+
+
+def until_broken(client):
+    """Return all bytes until the connection ends, in one way or another."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while data := client.recv(65536):
+            received += data
+    return received
+
+
+def test_slowest_answer_of_a_client_makes_room(serve, monkeypatch):
+    monkeypatch.setattr(shedding, "_JUDGED_AFTER_S", 0)
+    front = serve(large, max_buffered_bytes=9_000_000)
+    steady, slow = unread(front, 16_000_000, MODEST), unread(front, 8_000_000, MODEST)
+    received = b""
+    while len(received) < 8_000_000:
+        received += steady.recv(1_000_000)
+    last = unread(front, 9_000_000, MODEST)
+    assert is_whole(received + receive_all(steady), 16_000_000)
+    assert is_whole(receive_all(last), 9_000_000)
+    assert not is_whole(until_broken(slow), 8_000_000)
+
+
+def test_answer_without_progress_makes_room_for_any_other(serve, monkeypatch):
+    front = serve(large, max_buffered_bytes=8_000_000)
+    silent = unread(front, 3_000_000, GREEDY)
+    first = unread(front, 7_000_000, MODEST)
+    monkeypatch.setattr(shedding, "_SILENT_S", 0)
+    second = unread(front, 7_500_000, MODEST)  # the client that holds most, but not the one that is silent for longest
+    assert is_whole(receive_all(first), 7_000_000)
+    assert is_whole(receive_all(second), 7_500_000)
+    assert not is_whole(until_broken(silent), 3_000_000)
 
 
 def test_lines_about_the_limit_are_bounded(serve, caplog):
@@ -312,3 +384,41 @@ def test_budget_counts_by_client_and_begins_with_the_one_that_holds_most():
     for holder in (first, second, third):
         assert not budget.count(holder, UNCOUNTED_BYTES)
     assert (budget.used_bytes, budget.is_exceeded, list(budget.clients("a"))) == (0, False, [])
+
+
+def test_largest_answer_does_not_count():
+    budget = ByteBudget(200_000)
+    first, second, third = Holder("a"), Holder("b"), Holder("b")
+    assert not budget.count(first, 900_000, 900_000)
+    assert not budget.count(second, 150_000, 150_000)
+    assert (budget.used_bytes, list(budget.clients("a"))) == (1_050_000, ["b", "a"])
+    assert budget.count(third, 60_000, 10_000)  # the rest is a body
+    assert not budget.count(first, 100_000, 100_000)  # the second one is the largest from now on
+    assert budget.is_exceeded
+    assert not budget.count(third, 0)
+    assert not budget.is_exceeded
+    assert budget.count(third, 101_000, 90_000)
+    assert not budget.count(second, 0)
+    assert (budget.used_bytes, budget.is_exceeded) == (201_000, False)
+    assert set(budget.answers()) == {first, third}
+
+
+def test_end_of_the_largest_answer_makes_room_when_another_takes_its_place():
+    rooms = []
+    budget = ByteBudget(100, lambda: rooms.append(True))
+    holders = [Holder("a") for _ in range(3)]
+    for holder in holders:
+        budget.count(holder, 100_000, 100_000)
+    assert budget.is_exceeded
+    budget.count(holders[0], 0)
+    budget.count(holders[1], 0)
+    assert (budget.used_bytes, budget.is_exceeded, rooms) == (100_000, False, [True])
+
+
+def test_limit_that_only_one_answer_at_a_time_can_reach_is_warned_of(caplog):
+    options = {"max_buffered_bytes": 2_000_000, "max_response_bytes": 3_000_000}
+    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=2, **options)
+    server.registerFunction(len, path="/api")
+    server.start()
+    server.stop()
+    assert "max_response_bytes=3000000 is above max_buffered_bytes=2000000" in caplog.text
