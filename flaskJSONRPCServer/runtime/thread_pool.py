@@ -195,9 +195,7 @@ class ThreadPool:
 
     def _serve(self) -> None:
         waiter = make_waiter()
-        is_thread = (
-            not is_patched() or in_native_thread()
-        )  # a forked process has copies of all greenlets, but not of threads
+        is_thread = not is_patched() or in_native_thread()  # a forked process has copies of greenlets only
         forks = fork_count()
         is_new = True
         try:
