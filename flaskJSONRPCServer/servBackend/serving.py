@@ -228,6 +228,8 @@ class Serving:
 
     def _stop_instances(self, timeout_s: float) -> None:
         try:
+            if not self._instances:
+                return
             for instance in self._instances:
                 if instance.listener is not None:
                     instance.listener.close()
