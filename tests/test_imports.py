@@ -36,7 +36,7 @@ LAYERS = (
     {"client", "contract", "runtime", "http"},
     {"sansio_jsonrpc", "configuration"},
     {"settings", "extras", "start_refusals"},
-    {"errors", "inspection", "removed_names"},
+    {"errors", "inspection", "proxies", "removed_names"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
