@@ -94,6 +94,7 @@ class ListenerApplication:
 
     def __init__(self, gate: Gate, served_by: tuple[bool, str, Any], count_refusal: Callable[[str], object]) -> None:
         self._gate = gate
+        self.answering = gate.answering
         self._served_by = served_by
         self._count_refusal = count_refusal
 
