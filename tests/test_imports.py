@@ -71,7 +71,15 @@ _CELERY = {
 }
 _PYWSGI = {
     f"servBackend/{module}.py"
-    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
+    for module in (
+        "pywsgi",
+        "pywsgi_answers",
+        "pywsgi_body",
+        "pywsgi_calls",
+        "pywsgi_handler",
+        "pywsgi_reader",
+        "pywsgi_sockets",
+    )
 }
 _HINT_PARTS = (
     "core_schemas",
