@@ -92,12 +92,14 @@ class Lifecycle:
         self._changing = threading.RLock()
         self.on_hangup: Callable[[], object] | None = None
         self.around_stop: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._started: ExitStack | None = None  # undoes a start; guarded by _changing
+        self._started = False  # guarded by _changing
         self._gate = Gate()
         self._access_log: AccessLog | None = None  # of the serving backend; guarded by _changing
         self._backend_id = backend._id  # of the last start; guarded by _changing
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._watch: AutoReload | None = None  # guarded by _changing
+        self._calls_over = make_event()  # of the last stop; guarded by _changing
+        self._calls_enders: list[Any] = []  # the threads that wait for it; guarded by _changing
         self._restart_requested = False  # by a dispatcher, and not begun yet; guarded by _requesting
         self._requesting = threading.Lock()
         self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
@@ -132,7 +134,7 @@ class Lifecycle:
     @property
     def is_running(self) -> bool:
         """Whether the server has been started and not stopped."""
-        return self._started is not None
+        return self._started
 
     @in_hub
     def start(self) -> None:
@@ -145,20 +147,26 @@ class Lifecycle:
         refuse_in_worker(self._engine.name)
         refuse_at_import(self._engine.name)
         with self._changing:
-            if self._started is not None:
+            if self._started:
                 raise ServerStateError(f"server {self._engine.name!r} runs already; stop() it first")
             if self._engine.settings.bindAdress is None:
                 raise ServerStateError("a server with bindAdress=None is only mounted: use init_app() or getWSGI()")
-            with self._not_running(), ExitStack() as undo:
-                self._start_all(undo)
-                self._started = undo.pop_all()
+            with self._not_running():
+                self._undo_start()  # what an interrupted stop has left
+                try:
+                    self._start_all()
+                    self._started = True
+                except BaseException:
+                    self._started = False
+                    self._undo_start()
+                    raise
         self._announce()
 
     @contextmanager
     def _not_running(self) -> Iterator[None]:
         """Let ``/readyz`` say in the block that the server starts, restarts or stops."""
-        self._engine.services.health.is_running = False
         try:
+            self._engine.services.health.is_running = False
             yield
         finally:  # of the engine that serves by then; after a stop, the server may still be mounted somewhere
             self._engine.services.health.is_running = True
@@ -194,14 +202,14 @@ class Lifecycle:
     def _stop_now(self, timeout_s: float, allowed_requests: int) -> None:
         timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
         with self._changing, self._not_running():
-            if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
+            if not self._started:  # exec backends and the event loop may run for getWSGI() or init_app()
+                self._undo_start()  # what an interrupted stop has left
                 with self._event_loop_ended(timeout_s), self._streams_ended(timeout_s):
                     timeout_s = self._background_ended(timeout_s, allowed_requests)
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             try:
-                with self._started, self._streams_ended(0):
-                    self._started = None
+                with self._start_undone(), self._streams_ended(0):
                     self._stop_serving(timeout_s, allowed_requests)
             finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
                 self._gate.open(service_unavailable)
@@ -227,8 +235,8 @@ class Lifecycle:
             drain_s: How long to wait for these functions after the block, in seconds.
         """
         streams = self._engine.streams
-        self._end_stream_period()
         try:
+            self._end_stream_period()
             yield
             streams.drain(drain_s)
         finally:
@@ -244,8 +252,8 @@ class Lifecycle:
         deadline = latest = time.monotonic() + timeout_s
         # Calls that a lock or an exec backend still has then get their answers within the timeout too.
         answers_from_s = timeout_s - min(_ANSWER_S, timeout_s / 5)
-        self._engine.locks.end_period(answers_from_s)
         try:
+            self._engine.locks.end_period(answers_from_s)
             with self._backend_calls_ended(answers_from_s, timeout_s, allowed_requests):
                 if allowed_requests:
                     self._engine.stats.wait_idle(timeout_s, allowed_requests)
@@ -286,7 +294,7 @@ class Lifecycle:
 
         Their answers need open connections, until the timeout. So coroutines that go on all the same are given up.
         """
-        is_over = make_event()
+        is_over = self._calls_over = make_event()
 
         def end_calls() -> None:
             if not is_over.wait(in_s):
@@ -295,12 +303,18 @@ class Lifecycle:
                 is_over.wait((timeout_s - in_s) / 2)
                 self._engine.event_loop.fail_calls()
 
-        thread = start_thread(end_calls, name=f"{self._engine.name}-stop")
-        try:
+        try:  # first: an interrupt may come as soon as the thread runs
+            self._calls_enders.append(start_thread(end_calls, name=f"{self._engine.name}-stop"))
             yield
         finally:
-            is_over.set()
+            self._calls_have_ended()
+
+    def _calls_have_ended(self) -> None:
+        """End the thread that would end the calls of a stop, and of the next run if an interrupt had left it."""
+        self._calls_over.set()
+        for thread in self._calls_enders:
             thread.join()
+        self._calls_enders.clear()
 
     def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
         """Restart everything but the serving backend, whose sockets and connections stay.
@@ -329,29 +343,31 @@ class Lifecycle:
     @in_hub
     def _restart_now(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
-            if self._started is None:
+            if not self._started:
                 self.start()
                 return
-            with self._not_running():
+            with self._not_running(), self._released_if_interrupted():
                 self._renew(self._hold_requests(timeout_s, allowed_requests))
         self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
 
     def _hold_requests(self, timeout_s: float, allowed_requests: int = 0) -> int:
-        """Hold requests at the gate, wait for those inside, and return how many are left there.
-
-        Where the waiting is interrupted, requests go on to what has served them until now.
-        """
+        """Hold requests at the gate, wait for those inside, and return how many are left there."""
         timeout_s = checked_timeout(timeout_s, allowed_requests)
-        deadline, streams = time.monotonic() + timeout_s, self._engine.streams
+        deadline = time.monotonic() + timeout_s
+        self._gate.hold()
+        self._end_stream_period()
+        inside = self._gate.drain(timeout_s, allowed_requests)
+        running = self._engine.streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
+        later = self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
+        return max(inside, running, later)
+
+    @contextmanager
+    def _released_if_interrupted(self) -> Iterator[None]:
+        """Where the block ends early, let the requests that it holds go on to what serves them by then."""
         try:
-            self._gate.hold()
-            self._end_stream_period()
-            inside = self._gate.drain(timeout_s, allowed_requests)
-            running = streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
-            later = self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
-            return max(inside, running, later)
+            yield
         except BaseException:
-            streams.begin_period()
+            self._engine.streams.begin_period()
             self._gate.release()
             raise
 
@@ -386,9 +402,9 @@ class Lifecycle:
                 f"gevent={engine.settings.gevent!r} cannot change while the process runs; start it again"
             )
         with self._changing:
-            if self._started is None:
+            if not self._started:
                 return
-            with self._not_running():
+            with self._not_running(), self._released_if_interrupted():
                 if still_running := self._hold_requests(timeout_s):
                     self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
                 replaced = self._engine
@@ -415,8 +431,8 @@ class Lifecycle:
         with self._requesting:
             if self._restart_requested:
                 return
-            self._restart_requested = True
-        threading.Thread(target=self._restart_as_requested, args=(timeout_s, allowed_requests)).start()
+            threading.Thread(target=self._restart_as_requested, args=(timeout_s, allowed_requests)).start()
+            self._restart_requested = True  # last: the system may have no room for another thread
 
     def _restart_as_requested(self, timeout_s: float, allowed_requests: int) -> None:
         with self._requesting:
@@ -425,7 +441,7 @@ class Lifecycle:
 
     def _restart_if_running(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
-            if self._started is not None:  # it may have been stopped meanwhile
+            if self._started:  # it may have been stopped meanwhile
                 self._restart_now(timeout_s, allowed_requests)
 
     @in_hub
@@ -454,8 +470,8 @@ class Lifecycle:
     @contextmanager
     def _ended(self, *, notes_hangups: bool = False) -> Iterator[EndRequest]:
         with ended_by_signals(notes_hangups=notes_hangups) as end:
-            self._ends.add(end)
             try:
+                self._ends.add(end)
                 yield end
             finally:
                 self._ends.discard(end)
@@ -513,7 +529,7 @@ class Lifecycle:
         if not engine.has_urls():
             log.write(WARNING, f"server {engine.name!r} has nothing to call; registerFunction() adds a function")
 
-    def _start_all(self, undo: ExitStack) -> None:
+    def _start_all(self) -> None:
         settings = self._engine.settings
         self._engine.lifetime.note_start()
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
@@ -521,18 +537,31 @@ class Lifecycle:
         self._access_log = AccessLog(settings, self._engine.log) if settings.accessLog else None
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._backend_id = backend._id
-        undo.callback(self._close_behind)
         self._open_gate()
-        undo.callback(self._stop_watching)
         self._watch_scripts()
         bind_addresses: list[Any] = [settings.bindAdress]
         if settings.multipleAdress:
             bind_addresses = list(cast("Sequence[Any]", settings.bindAdress))
         self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._logged_application())
-        undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
         if (metrics_address := metrics_address_of(settings)) is not None:
-            undo.callback(self._metrics.stop)
             self._metrics.start(metrics_address)
+
+    @contextmanager
+    def _start_undone(self) -> Iterator[None]:
+        try:
+            self._started = False
+            yield
+        finally:
+            self._undo_start()
+
+    def _undo_start(self) -> None:
+        """Undo a start, or what is left of it. An interrupted stop may have left any step, so each may be repeated."""
+        with ExitStack() as undo:  # in the reverse of this order, even if one raises
+            undo.callback(self._close_behind)
+            undo.callback(self._stop_watching)
+            undo.callback(self._serving.stop, 0)
+            undo.callback(self._metrics.stop)
+            undo.callback(self._calls_have_ended)
 
     def _answer_metrics(self, environ: Environ) -> Response | None:
         """Answer a request to ``metrics_address``; None if there is no such URL."""
@@ -553,13 +582,14 @@ class Lifecycle:
             self._watch.start()
 
     def _stop_watching(self) -> None:
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.stop()
+        if self._watch is not None:
+            self._watch.stop()
+        self._watch = None  # last: an interrupted stop is repeated
 
     def _open_gate(self) -> None:
         """Start the parts behind the gate, and pass requests on to them."""
-        with ExitStack() as behind:
+        behind = self._behind = ExitStack()  # first: an interrupt may come after any step
+        try:
             behind.callback(self._engine.release)
             self._engine.services.serving_counts = self._serving.counts
             self._begin_streams()
@@ -570,8 +600,10 @@ class Lifecycle:
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()
             self._start_ticker(behind)
-            self._behind = behind.pop_all()
-        self._gate.open(application)
+            self._gate.open(application)
+        except BaseException:
+            self._close_behind()
+            raise
 
     def _begin_streams(self) -> None:
         streams, settings = self._engine.streams, self._engine.settings
@@ -589,9 +621,9 @@ class Lifecycle:
         self._engine.record_calls(enabled=self._access_log is not None)
 
     def _close_behind(self) -> None:
-        behind, self._behind = self._behind, None
-        if behind is not None:
-            behind.close()
+        if self._behind is not None:
+            self._behind.close()
+        self._behind = None  # last: an interrupted stop is repeated
 
     def _start_ticker(self, behind: ExitStack) -> None:
         """Once a second, sample the rate of requests, end expired calls, and check whether to collect garbage."""

@@ -36,6 +36,7 @@ from .dispatch.visibility import Visibility
 from .extras import missing_extra
 from .http.request import RequestOptions
 from .mounting.answers import flask_answers_by, report_to_flask
+from .proxies import TrustedProxies
 from .runtime.contexts import CurrentContext
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec
@@ -177,7 +178,7 @@ class StepsMaker:
 
 def request_options(settings: Settings, new_id: Callable[[], str] | None = None) -> RequestOptions:
     """Return the options of all requests of a server."""
-    return RequestOptions(frozenset(settings.trusted_proxies), new_id, settings.allowCompress)
+    return RequestOptions(TrustedProxies(settings.trusted_proxies), new_id, settings.allowCompress)
 
 
 def tracing_of(settings: Settings) -> Tracing | None:

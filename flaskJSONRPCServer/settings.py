@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from . import removed_names
 from .errors import ServerStateError, SettingsError, unknown_name
 from .inspection import read_signature
+from .proxies import is_proxy
 
 if TYPE_CHECKING:
     import socket
@@ -329,8 +330,8 @@ class Settings:
         None, "a list of origins such as 'https://a.test', or None: any", lambda name: name == "null" or is_origin(name)
     )
     media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
-    trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)
-    """The IP addresses of the peers whose X-Forwarded-For is trusted."""
+    trusted_proxies: Sequence[str] = names((), "a list of IP addresses and networks such as '10.0.0.0/8'", is_proxy)
+    """The IP addresses and networks of the peers whose X-Forwarded-For is trusted."""
     rateLimit: str | Sequence[str] | Mapping[str, Any] | None = anything(
         None, "a limit such as '100/minute', a list of limits, a dict, or None for no limit"
     )

@@ -36,7 +36,7 @@ LAYERS = (
     {"client", "contract", "runtime", "http"},
     {"sansio_jsonrpc", "configuration"},
     {"settings", "extras", "start_refusals"},
-    {"errors", "inspection", "removed_names"},
+    {"errors", "inspection", "proxies", "removed_names"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
@@ -71,7 +71,15 @@ _CELERY = {
 }
 _PYWSGI = {
     f"servBackend/{module}.py"
-    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
+    for module in (
+        "pywsgi",
+        "pywsgi_answers",
+        "pywsgi_body",
+        "pywsgi_calls",
+        "pywsgi_handler",
+        "pywsgi_reader",
+        "pywsgi_sockets",
+    )
 }
 _HINT_PARTS = (
     "core_schemas",

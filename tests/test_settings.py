@@ -153,6 +153,8 @@ REFUSED = [
     ("trusted_proxies", "10.0.0.1", "a list of IP addresses"),
     ("trusted_proxies", None, "a list of IP addresses"),
     ("trusted_proxies", ["proxy"], "a list of IP addresses"),
+    ("trusted_proxies", ["10.0.0.1/8"], "a list of IP addresses and networks such as '10.0.0.0/8'"),
+    ("trusted_proxies", ["10.0.0.1:80"], "a list of IP addresses"),
     ("read_timeout_s", -1, "a number of seconds, 0 or more"),
     ("read_timeout_s", "30", "a number of seconds, 0 or more"),
     ("read_timeout_s", True, "a number of seconds, 0 or more"),

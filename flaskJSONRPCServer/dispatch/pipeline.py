@@ -21,6 +21,7 @@ from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Misdirected, Refusal
 from ..http.request import ARRIVED_AT, Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
+from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR
 from ..runtime.stats import Stats
@@ -212,6 +213,39 @@ class Pipeline:
                 if self._stats.awaiting_idle:
                     self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors, url.methods)
+
+    def refusal_of_unknown(self, head: Environ, parsed: werkzeug.wrappers.Request | None = None) -> Response | None:
+        """Return the refusal of a GET of a name that no method has; None if the answer is that there is no such URL.
+
+        Args:
+            head: The head of a request that is neither an RPC request nor one for a built-in URL.
+            parsed: As with :meth:`answer`.
+        """
+        exchange = self.make_exchange(head, None, parsed)
+        try:
+            own_context().run(self._check_unknown, exchange)
+        except Refusal as refusal:
+            counters = exchange.counters
+            counters.requests_started += 1
+            counters.requests_done += 1
+            response = refusal_response(refusal)
+            counters.count_refusal(response.status)
+            return response if self._cors is None else with_cors(response, exchange, self._cors)
+        return None
+
+    def _check_unknown(self, exchange: Exchange) -> None:
+        """Check a GET of a name that no method has like one of a method: else names could be found by trying.
+
+        Raises:
+            Refusal: A GET of a method would be refused too, whatever its name.
+        """
+        endpoint, name = self._router.table.endpoint_of_method(exchange.wsgi_path)
+        if endpoint is None or exchange.method not in ("GET", "HEAD"):
+            return
+        self._guard.check_head(exchange.head)
+        if self.steps.limiter is not None:
+            self.steps.limiter.admit(exchange, endpoint, None)
+        self.authorise(exchange, endpoint.path, name)
 
     def _is_for_program(self, exc: BaseException) -> bool:
         """Return whether an exception that is being handled belongs to the program, not to the client."""

@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
+from ..proxies import NO_PROXIES, TrustedProxies
 from .body import read_body, read_parsed_body
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class RequestOptions:
         allow_compress: Whether an answer may be compressed, unless a dispatcher decides otherwise.
     """
 
-    trusted_proxies: frozenset[str] = frozenset()
+    trusted_proxies: TrustedProxies = NO_PROXIES
     new_id: Callable[[], str] | None = None
     allow_compress: bool = False
 
@@ -179,9 +180,9 @@ class Request:
         """The client's IP address; None if the peer has none, as over a Unix socket."""
         peer: str | None = self.head.get("REMOTE_ADDR") or None
         trusted_proxies = self._options.trusted_proxies
-        if peer not in trusted_proxies:
+        if peer is None or peer not in trusted_proxies:
             return peer
-        return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), trusted_proxies) or peer
+        return trusted_proxies.client_of(self.head.get("HTTP_X_FORWARDED_FOR", ""), peer)
 
     @cached_property
     def base_url(self) -> str:
@@ -223,12 +224,6 @@ def first_of(header: str | None, form: re.Pattern[str]) -> str | None:
     """Return the first value of a header with a list, if it has the form."""
     value = (header or "").partition(",")[0].strip()
     return value if form.fullmatch(value) else None
-
-
-def forwarded_client(header: str, trusted: frozenset[str]) -> str | None:
-    """Return the last address in X-Forwarded-For that is not a trusted proxy; None if there is none."""
-    hops = [hop.strip() for hop in header.split(",")]
-    return next((hop for hop in reversed(hops) if hop and hop not in trusted), None)
 
 
 _PARSED: Mapping[str, Callable[[werkzeug.wrappers.Request], Any]] = {

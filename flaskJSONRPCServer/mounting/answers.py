@@ -53,7 +53,11 @@ def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
     request = current_request()
-    response = pipeline.answer(environ, parsed=request) or pipeline.answer_built_in(environ, parsed=request)
+    response = (
+        pipeline.answer(environ, parsed=request)
+        or pipeline.answer_built_in(environ, parsed=request)
+        or pipeline.refusal_of_unknown(environ, parsed=request)
+    )
     if response is None:
         refuse(pipeline, environ)
     request.environ[ANSWERED] = True

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol, runtime_checkable
 
+from ..dispatch.streams import StreamedBody
 from ..http.refusals import Refusal
 from ..http.request import ReceivedRequest
 from ..http.response import Response
+from .wsgi import close_body
 
 __all__ = [
+    "AnswerMarker",
     "Gate",
     "RefusalObserver",
     "RpcApplication",
+    "answer_marker",
     "ignore_refusal",
     "never_immediate",
     "refusal_observer",
@@ -82,6 +87,19 @@ def ignore_refusal(head: dict[str, Any], refusal: Refusal) -> None:
     """Do nothing."""
 
 
+@runtime_checkable
+class AnswerMarker(Protocol):
+    """An application that wants to know which threads run code of the user for an answer that it has returned."""
+
+    def answering(self) -> AbstractContextManager[None]:
+        """Return a context manager in which the calling thread belongs to an answer of this application."""
+
+
+def answer_marker(app: object) -> Callable[[], AbstractContextManager[None]]:
+    """Return the function ``answering`` of an application; one without effect if it has none."""
+    return app.answering if isinstance(app, AnswerMarker) else nullcontext
+
+
 def never_immediate(head: dict[str, Any]) -> bool:
     """Return False: an application of the user has no URLs that are answered immediately."""
     return False
@@ -108,16 +126,38 @@ class Gate:
         self._rpc: RpcApplication | None = None  # the same application, if it is one; written under _condition
         self._held = False  # written under _condition
         self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes only itself
+        # The threads that compute a part of an answer, or close it. A drain does not wait for these: an answer in parts
+        # may last for ever. Each adds and removes only itself.
+        self._answering: set[int] = set()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._held and self.is_immediate(environ):
-            return self._app(environ, start_response)
+            return self._marked(self._app(environ, start_response))
         self._enter()
         try:
-            return self._app(environ, start_response)
+            return self._marked(self._app(environ, start_response))
         finally:
             self._leave()
+
+    def _marked(self, body: Iterable[bytes]) -> Iterable[bytes]:
+        # Serving backends send a list at once, and serve a StreamedBody without a thread. An object with a length may
+        # be treated specially too.
+        is_whole = isinstance(body, StreamedBody) or hasattr(body, "__len__")
+        return body if is_whole else MarkedBody(body, self.answering)
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let :meth:`is_inside` say in the block that the calling thread answers a request."""
+        thread = threading.get_ident()
+        if thread in self._answering:  # closed while a part is computed
+            yield
+            return
+        self._answering.add(thread)
+        try:
+            yield
+        finally:
+            self._answering.discard(thread)
 
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer one request without WSGI. Return None if :meth:`__call__` must answer it."""
@@ -187,8 +227,9 @@ class Gate:
             return len(self._inside)
 
     def is_inside(self) -> bool:
-        """Return whether the calling thread is answering a request."""
-        return threading.get_ident() in self._inside
+        """Return whether the calling thread is answering a request, or continuing or closing its answer."""
+        thread = threading.get_ident()
+        return thread in self._inside or thread in self._answering
 
     def _enter(self) -> None:
         thread = threading.get_ident()
@@ -211,3 +252,31 @@ class Gate:
     def _wake_waiting(self) -> None:
         with self._condition:
             self._condition.notify_all()
+
+
+class MarkedBody:
+    """The body of an answer in parts, each of which is computed in a block of :meth:`Gate.answering`.
+
+    Args:
+        body: The body that the application has returned.
+        answering: Returns the context manager of such a block.
+    """
+
+    def __init__(self, body: Iterable[bytes], answering: Callable[[], AbstractContextManager[None]]) -> None:
+        self._body = body
+        self._answering = answering
+        self._parts: Iterator[bytes] | None = None
+
+    def __iter__(self) -> MarkedBody:
+        return self
+
+    def __next__(self) -> bytes:
+        with self._answering():
+            if self._parts is None:
+                self._parts = iter(self._body)
+            return next(self._parts)
+
+    def close(self) -> None:
+        """Close the body of the application (PEP 3333)."""
+        with self._answering():
+            close_body(self._body)

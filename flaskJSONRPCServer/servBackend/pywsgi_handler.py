@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import gevent
-from gevent.pywsgi import WSGIHandler
 
 from ..http.refusals import Refusal, ServiceUnavailable
 from ..http.request import ARRIVED_AT, CLIENT_SOCKET, SEND_HEAD
@@ -26,6 +25,7 @@ from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
 from .native.messages import retry_after_s
 from .native.parser import RequestParser
+from .pywsgi_answers import CheckedAnswers
 from .pywsgi_body import LengthBody, TimedBody
 from .pywsgi_reader import ChunkedBody, RequestReader
 from .pywsgi_sockets import drain, send_some
@@ -45,7 +45,7 @@ _DISCARD_S = 0.2
 _UNQUOTED = "/:@!$&'()*+,;=~"
 
 
-class PywsgiHandler(WSGIHandler):
+class PywsgiHandler(CheckedAnswers):
     """Handles one connection. It logs to the server's log: at level info with ``debug=True``, else debug."""
 
     server: PywsgiServer

@@ -94,6 +94,7 @@ class ListenerApplication:
 
     def __init__(self, gate: Gate, served_by: tuple[bool, str, Any], count_refusal: Callable[[str], object]) -> None:
         self._gate = gate
+        self.answering = gate.answering
         self._served_by = served_by
         self._count_refusal = count_refusal
 
@@ -228,6 +229,8 @@ class Serving:
 
     def _stop_instances(self, timeout_s: float) -> None:
         try:
+            if not self._instances:
+                return
             for instance in self._instances:
                 if instance.listener is not None:
                     instance.listener.close()

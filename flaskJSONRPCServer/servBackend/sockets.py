@@ -236,7 +236,7 @@ def open_tcp(address: Address, backlog: int) -> Listener:
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: no encoding of a host name, such as one with an empty label
         raise cannot_listen(address, exc) from exc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -254,7 +254,7 @@ def open_unix(address: UnixAddress, backlog: int) -> Listener:
         remove_stale(address)
         listener.bind(address.path)
         file = SocketFile(address.path)
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: a zero byte, or half of a surrogate pair
         listener.close()
         raise cannot_listen(address, exc) from exc
     try:
@@ -304,10 +304,12 @@ def is_listened_on(path: str) -> bool:
         return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 
-def cannot_listen(address: AnyAddress, exc: OSError) -> BindError:
+def cannot_listen(address: AnyAddress, exc: OSError | ValueError) -> BindError:
     if isinstance(exc, BindError):
         return exc
-    remedy = _REMEDIES.get(exc.errno or 0, "give an address of this machine")
+    code, reason = (exc.errno, exc.strerror or exc) if isinstance(exc, OSError) else (errno.EINVAL, exc)
+    remedy = _REMEDIES.get(code or 0, "give an address of this machine")
     if isinstance(address, UnixAddress):
         remedy = "give a path in a folder that this process may write to, of no more than 100 bytes"
-    return BindError(exc.errno, f"cannot listen on {address}: {exc.strerror or exc}; {remedy}")
+    shown = str(address) if str(address).isprintable() else repr(str(address))
+    return BindError(code, f"cannot listen on {shown}: {reason}; {remedy}")

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..http.request import Request, RequestOptions
+from ..proxies import TrustedProxies
 from ..runtime.logs import ServerLog
 from ..settings import Settings
 from .call_records import CallRecord
@@ -47,7 +48,7 @@ class AccessLog:
         """Write the next lines for a server that has replaced the first one behind the same sockets."""
         self._log = log
         self._format = _FORMATS.get(settings.accessLogFormat, settings.accessLogFormat)
-        self._options = RequestOptions(frozenset(settings.trusted_proxies))
+        self._options = RequestOptions(TrustedProxies(settings.trusted_proxies))
 
     def write(
         self, head: dict[str, Any], status: str, *, body_bytes: int, duration_s: float, record: CallRecord

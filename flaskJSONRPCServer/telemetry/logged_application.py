@@ -10,7 +10,7 @@ from ..dispatch.streams import StreamedBody
 from ..http.refusals import ClientGone, Refusal
 from ..http.request import ARRIVED_AT, EXCHANGE, ReceivedRequest
 from ..http.response import Response, refusal_response
-from ..servBackend.gate import RpcApplication, refusal_observer
+from ..servBackend.gate import RpcApplication, answer_marker, refusal_observer
 from .access_log import AccessLog
 from .call_records import CallRecord, current_record
 
@@ -39,6 +39,7 @@ class LoggedApplication:
         self.body_limit_bytes = app.body_limit_bytes
         self.check_head = app.check_head
         self.refusal_headers = app.refusal_headers
+        self.answering = answer_marker(app)
         self._observe_refusal = refusal_observer(app)
 
     def respond(self, received: ReceivedRequest) -> Response | None:

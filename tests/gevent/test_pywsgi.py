@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flaskJSONRPCServer import UnsupportedError, flaskJSONRPCServer
-from tests.gevent.processes import lines_of, run
+from tests.gevent.processes import PRELUDE, lines_of, run
 
 ECHO = """
 ran = []
@@ -255,3 +255,80 @@ def test_backend_that_serves_with_gevent_only_is_refused_without():
     own = {"_id": "own", "start": print, "_supportNative": False}
     with pytest.raises(UnsupportedError, match="servBackend 'own' serves with gevent only"):
         flaskJSONRPCServer(["127.0.0.1", 0], servBackend=own, log=0)
+
+
+ANSWERS = """
+import socket
+
+def application(environ, start_response):
+    kind = environ["PATH_INFO"].strip("/")
+    status, length, parts = KINDS[kind]
+    write = start_response(status, [("Content-Length", length)] if length else [("Transfer-Encoding", "chunked")])
+    if kind == "written":
+        write(b"".join(parts))
+        return []
+    return iter(parts) if kind.startswith("lazy") else parts
+
+def receive(client):
+    with contextlib.suppress(ConnectionError):
+        while part := client.recv(65536):
+            yield part
+
+def shown(answer):
+    head, _, body = answer.partition(b"\\r\\n\\r\\n")
+    return [head[:3].decode(), body.decode(), head.lower().count(b"transfer-")]
+
+server.registerFunction(lambda: 1, path="/api", name="one")
+server.flaskApp.wsgi_app = application
+server.start()
+for kind in KINDS:
+    for method in ("GET", "HEAD"):
+        with socket.create_connection(server.addresses[0], timeout=30) as client:
+            request = f"{method} /%s HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
+            client.sendall(f"{request % kind}{request % 'good'}".encode())
+            client.shutdown(socket.SHUT_WR)
+            answers = b"".join(receive(client)).split(b"HTTP/1.1 ")[1:]
+        print(json.dumps([kind, method, [shown(answer) for answer in answers]]))
+server.stop()
+"""
+
+# Of each answer: the status, whether it declares its length, and the parts.
+KINDS = {
+    "good": ("200 OK", "4", [b"good"]),
+    "list": ("200 OK", "3", [b"abcd"]),
+    "lazy_long": ("200 OK", "3", [b"ab", b"cd"]),
+    "lazy_short": ("200 OK", "5", [b"ab", b"cd"]),
+    "lazy_chunks": ("200 OK", None, [b"ab"]),
+    "written": ("200 OK", "4", [b"abcd"]),
+    "early": ("103 Early Hints", None, []),
+    "upgrade": ("101 Switching Protocols", None, []),
+    "plus": ("200 OK", "+4", [b"abcd"]),
+}
+
+EMPTY, GOOD, FAILED = ["200", "", 0], ["200", "good", 0], ["500", "Internal Server Error", 0]
+
+# What a client gets that asks for such an answer and then for a good one, by GET and by HEAD.
+RECEIVED = {
+    "good": ([GOOD, GOOD], [EMPTY, EMPTY]),
+    "list": ([FAILED], [EMPTY, EMPTY]),
+    "lazy_long": ([["200", "ab", 0]], [EMPTY, EMPTY]),
+    "lazy_short": ([["200", "abcd", 0]], [EMPTY, EMPTY]),
+    "lazy_chunks": ([["200", "2\r\nab\r\n0\r\n\r\n", 1], GOOD], [["200", "", 1], EMPTY]),
+    "written": ([["200", "abcd", 0], GOOD], [EMPTY, EMPTY]),
+    "early": ([FAILED], [["500", "", 0]]),
+    "upgrade": ([FAILED], [["500", "", 0]]),
+    "plus": ([FAILED], [["500", "", 0]]),
+}
+
+
+def test_answers_of_an_application_have_the_bytes_that_they_declare():
+    out, _ = run(ANSWERS, prelude=f"{PRELUDE}\nKINDS = {KINDS!r}")
+
+    received = {}
+    for kind, method, answers in map(json.loads, out.splitlines()):
+        received[kind, method] = answers
+    assert received == {
+        (kind, method): answers
+        for kind, by_method in RECEIVED.items()
+        for method, answers in zip(("GET", "HEAD"), by_method, strict=True)
+    }

@@ -4,11 +4,12 @@ import pytest
 
 from flaskJSONRPCServer.http.refusals import BodyTooLarge
 from flaskJSONRPCServer.http.request import Request, RequestCopy, RequestOptions
+from flaskJSONRPCServer.proxies import TrustedProxies
 from tests.helpers import UnreadableStream, environ_of, get, post
 
 
 def make_request(request, trusted=(), **environ):
-    return Request({**environ_of(request), **environ}, RequestOptions(frozenset(trusted)))
+    return Request({**environ_of(request), **environ}, RequestOptions(TrustedProxies(trusted)))
 
 
 @pytest.mark.parametrize(
@@ -25,12 +26,40 @@ def make_request(request, trusted=(), **environ):
         ("10.0.0.1", "6.6.6.6, 1.2.3.4 , 10.0.0.2", ("10.0.0.1", "10.0.0.2"), "1.2.3.4"),
         ("10.0.0.1", "10.0.0.1", ("10.0.0.1",), "10.0.0.1"),
         ("", "1.2.3.4", ("10.0.0.1",), None),
+        ("::1", "1.2.3.4", ("0:0:0:0:0:0:0:1",), "1.2.3.4"),
+        ("::ffff:10.0.0.1", "1.2.3.4", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "1.2.3.4", ("::ffff:10.0.0.1",), "1.2.3.4"),
+        ("fe80::1", "1.2.3.4", ("FE80::1%eth0",), "1.2.3.4"),
+        ("10.9.8.7", "1.2.3.4", ("10.0.0.0/8",), "1.2.3.4"),
+        ("10.9.8.7", "1.2.3.4", ("::ffff:10.0.0.0/104",), "1.2.3.4"),
+        ("11.0.0.1", "1.2.3.4", ("10.0.0.0/8",), "11.0.0.1"),
+        ("2001:db8::7", "1.2.3.4", ("2001:db8::/32",), "1.2.3.4"),
+        ("::1", "1.2.3.4, [::1], [::1]:99, 0:0:0:0:0:0:0:1, ::0001", ("::1",), "1.2.3.4"),
+        ("10.0.0.1", "1.2.3.4, 10.0.0.1:99, ::ffff:10.0.0.1, ::FFFF:a00:1", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "1.2.3.4:5555", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "[2001:DB8:0::1]:443", ("10.0.0.1",), "2001:db8::1"),
+        ("10.0.0.1", "::ffff:1.2.3.4", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "unknown", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "6.6.6.6, unknown, 10.0.0.1", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4:x", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "6.6.6.6, [::1", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4 5", ("10.0.0.1",), "10.0.0.1"),
+        ("not an address", "1.2.3.4", ("10.0.0.1",), "not an address"),
     ],
 )
 def test_remote_addr(peer, forwarded, trusted, client):
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
 
     assert make_request(get("/", headers), trusted, REMOTE_ADDR=peer).remote_addr == client
+
+
+def test_very_many_peers_are_told_apart_without_end():
+    proxies = TrustedProxies(["10.0.0.0/16"])
+
+    found = [f"10.0.{number // 256}.{number % 256}" in proxies for number in range(5000)]
+
+    assert all(found)
+    assert "10.1.0.0" not in proxies
 
 
 def test_body_is_read_once_and_kept():

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+import flask
 import pytest
 
-from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.client.node import find_node
 from tests.execBackend.api import STRANGE, raise_strange
@@ -704,3 +705,53 @@ def test_client_for_javascript_calls_the_server_that_has_made_it(serve, tmp_path
     done = subprocess.run([find_node(), *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     assert (done.stdout, done.stderr) == ("a b\n", "")
+
+
+@pytest.mark.parametrize("where", ["part", "close"])
+@pytest.mark.parametrize("call", ["stop", "restart"])
+def test_stop_within_an_answer_is_refused_and_a_restart_comes_later(call, where, serve):
+    server = serve()
+    outcomes = []
+
+    def attempt():
+        try:
+            outcomes.append(getattr(server, call)())
+        except ServerStateError as exc:
+            outcomes.append(str(exc))
+
+    @server.flaskApp.get("/parts")
+    def parts():
+        def generate():
+            yield "a"
+            if where == "part":
+                attempt()
+            yield "b"
+
+        response = flask.Response(generate())
+        if where == "close":
+            response.call_on_close(attempt)
+        return response
+
+    answer = exchange(server, b"GET /parts HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+    assert statuses(answer) == [200]
+    wait_until(lambda: outcomes)
+    assert ["within a request" in outcome if outcome else outcome for outcome in outcomes] == [call == "stop" or None]
+    assert post(server) == (200, ANSWER)
+
+
+def test_answer_of_one_server_may_stop_another(serve):
+    server, other = serve(), serve()
+
+    @server.flaskApp.get("/parts")
+    def parts():
+        def generate():
+            yield "a"
+            other.stop()
+            yield "b"
+
+        return flask.Response(generate())
+
+    exchange(server, b"GET /parts HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+    wait_until(lambda: not other.addresses)

@@ -29,6 +29,9 @@ class Connection(http.client.HTTPConnection):
             self.sock = socket.create_connection(self._address, timeout=30)
 
 
+NO_ADDRESSES = ["/tmp/\0x", "/tmp/\ud800", ["a..b", 0], ["a" * 70, 0], ["a" * 300, 0], ["a\0b", 0]]
+
+
 def ask(address, method="came_by", **headers):
     with contextlib.closing(Connection(address)) as connection:
         body = json.dumps({"jsonrpc": "2.0", "method": method, "id": 1})
@@ -251,3 +254,19 @@ def test_backend_without_sockets_refuses_them(path):
     backend = {"_id": "plain", "start": print}
     with pytest.raises(UnsupportedError, match=r"'plain' cannot serve on unix:\./api.sock"):
         make(path, servBackend=backend)
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES, ids=ascii)
+def test_address_that_no_system_has_is_a_clear_error(address):
+    server = flaskJSONRPCServer(address, log=0)
+    with pytest.raises(BindError, match=r"cannot listen on .*; give a"):
+        server.start()
+    assert not server.addresses
+
+
+@pytest.mark.parametrize("address", [["a..b", 0], ["a" * 70, 0]], ids=ascii)
+def test_metrics_address_that_no_system_has_is_a_clear_error(address):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, metrics=True, metrics_address=address)
+    with pytest.raises(BindError, match="cannot listen on"):
+        server.start()
+    assert not server.addresses

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import selectors
 import socket
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class ConnectionLimits:
     max_connections_per_client: int
     max_buffered_bytes: int
     max_spooled_bytes: int
-    trusted_proxies: Collection[str]
+    trusted_proxies: Container[str]
 
 
 class Acceptor:

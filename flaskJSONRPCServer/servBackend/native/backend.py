@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ...dispatch.facade import ServerFacade
 from ...http.refusals import ServiceUnavailable
 from ...http.response import Response
+from ...proxies import TrustedProxies
 from ...runtime.log_limits import LimitedLog
 from ...runtime.logs import DEBUG, ERROR, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
-from ..gate import RpcApplication, never_immediate, refusal_observer
+from ..gate import RpcApplication, answer_marker, never_immediate, refusal_observer
 from ..tls import server_context
 from ..wsgi import CONSTANTS, client_variables, server_variables
 from .acceptor import ConnectionLimits
@@ -64,6 +65,7 @@ class SharedState:
         immediate_pool: The threads that answer requests which must not wait for one of these.
         callback_pool: The threads that call the functions for the end of a stream.
         is_immediate: Returns whether a request, by its head, is one that must not wait.
+        answering: Returns the context manager for code of the user that runs at the end of a stream.
         observe_refusal: Called with the head of a request that is not answered, and the reason.
         expiry: Answers requests whose deadlines pass in the queue of the pool; None if the application has none.
         short_calls: Predicts which calls are short enough for the manager's thread.
@@ -97,6 +99,7 @@ class SharedState:
         self.callback_pool = ThreadPool(_CALLBACK_THREADS, 0, f"{name}-callbacks")
         self.is_immediate: Callable[[dict[str, Any]], bool] = never_immediate if rpc is None else rpc.is_immediate
         self.observe_refusal = refusal_observer(wsgi_app)
+        self.answering = answer_marker(wsgi_app)
         self.expiry = None if rpc is None else Expiry(self.pool, rpc, f"{name}-expiry")
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)
@@ -105,7 +108,7 @@ class SharedState:
             settings.max_connections_per_client,
             settings.max_buffered_bytes,
             settings.max_spooled_bytes,
-            frozenset(settings.trusted_proxies),
+            TrustedProxies(settings.trusted_proxies),
         )
         self.environ = {**CONSTANTS, **server_variables(listener)}
         limit = self.max_short_calls = settings.max_waiting_requests

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...runtime.interrupts import is_interrupt
@@ -215,7 +216,7 @@ class Stream:
 
     def _submit(self, callback: Callable[[], object]) -> None:
         shared = self._connection.shared
-        shared.callback_pool.submit(CallbackTask(callback, shared.log), is_bounded=False)
+        shared.callback_pool.submit(CallbackTask(callback, shared.log, shared.answering), is_bounded=False)
 
     def _release(self, *, keeps_alive: bool) -> None:
         with self._lock:
@@ -241,14 +242,18 @@ def copied(part: object) -> bytes:
 class CallbackTask:
     """A callback of the user as a task of the thread pool, so that it cannot block the manager's thread."""
 
-    def __init__(self, callback: Callable[[], object], log: ServerLog) -> None:
+    def __init__(
+        self, callback: Callable[[], object], log: ServerLog, answering: Callable[[], AbstractContextManager[None]]
+    ) -> None:
         self._callback = callback
         self._log = log
+        self._answering = answering
 
     def run(self) -> None:
         """Call the callback, and log its failure."""
         try:
-            self._callback()
+            with self._answering():
+                self._callback()
         except BaseException as exc:
             self._log.write(ERROR, "on_close of a stream raised", traceback=True)
             if is_interrupt(exc):

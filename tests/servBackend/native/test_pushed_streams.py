@@ -10,7 +10,7 @@ import time
 import flask
 import pytest
 
-from flaskJSONRPCServer import UnsupportedError, exchange_of, flaskJSONRPCServer
+from flaskJSONRPCServer import ServerStateError, UnsupportedError, exchange_of, flaskJSONRPCServer
 from flaskJSONRPCServer.http.request import EXCHANGE
 from flaskJSONRPCServer.servBackend.serving import named
 from tests.helpers import wait_until
@@ -357,3 +357,23 @@ def test_closed_stream_whose_view_works_on_is_not_cut_off(serve, caplog):
     client.sendall(get("/call"))
     assert receive_answer(client)[2] == b"answer"
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("options", [{}, {"accessLog": True}], ids=["plain", "logged"])
+def test_stop_within_on_close_is_refused(options, serve_page):
+    refused = threading.Event()
+
+    def attempt():
+        with pytest.raises(ServerStateError, match="within a request"):
+            server.stop()
+        refused.set()
+
+    def view():
+        exchange_of(flask.request.environ).open_stream("200 OK", TEXT, on_close=attempt).close()
+        return "ignored"
+
+    server = serve_page(view, **options)
+    with listen(server) as listener:
+        assert refused.wait(PATIENCE_S)
+        assert listener
+    assert server.addresses
