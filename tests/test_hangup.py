@@ -202,7 +202,7 @@ def test_changed_settings_of_the_serving_backend_are_reported():
     """Check in the source that serving backends read their settings once."""
     backends = Path(flaskJSONRPCServer.servBackend.__file__).parent
     read = {name for file in backends.rglob("*.py") for name in re.findall(r"settings\.(\w+)", file.read_text("utf-8"))}
-    elsewhere_too = {"allowed_hosts", "debug", "gevent", "max_body_bytes", "trusted_proxies"}
+    elsewhere_too = {"allowed_hosts", "debug", "gevent", "max_body_bytes", "max_response_bytes", "trusted_proxies"}
     assert read - elsewhere_too <= set(_FRONT_SETTINGS)
 
 
