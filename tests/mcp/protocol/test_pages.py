@@ -55,9 +55,7 @@ def test_cursor_of_another_list_is_refused(names):
         page(names, 3, further)
 
 
-@pytest.mark.parametrize(
-    "cursor", ["?", "", "YQ", "YQ==", "AAAA", "A" * 32, 5, [], "=", "a" * 5000, "/w==", "ä"]
-)
+@pytest.mark.parametrize("cursor", ["?", "", "YQ", "YQ==", "AAAA", "A" * 32, 5, [], "=", "a" * 5000, "/w==", "ä"])
 def test_cursor_that_the_server_has_not_made_is_refused(cursor):
     with pytest.raises(InvalidParams, match="cursor"):
         page(NAMES, 2, {"nextCursor": cursor})
