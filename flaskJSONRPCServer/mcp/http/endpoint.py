@@ -21,10 +21,10 @@ from ..feature import AnyRounds, Method, Scope
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import event
 from ..protocol.headers import VERSION_HEADER, check_headers
-from ..protocol.messages import BATCH_REFUSED, Body, notification_text, read_body
+from ..protocol.messages import BATCH_REFUSED, Body, notification_text, pong_text, read_body
 from ..protocol.requests import ClientRequest, is_self_contained, read_request
 from ..protocol.revisions import CURRENT, LISTEN, SESSION_REVISIONS
-from ..service import Service
+from ..service import Reply, Service
 from ..sessions.service import Caller
 from ..sources import Sources
 from ..subscriptions import filter_of
@@ -135,6 +135,8 @@ class Endpoint:
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
+        if message.method == "ping" and not is_self_contained(message):
+            return json_answer(Reply(pong_text(self._sources.codec(), message.id)))
         request = read_request(message)
         check_headers(scope.exchange.head, request)
         if request.revision != CURRENT:
@@ -201,6 +203,10 @@ def request_without_session(message: Body, exchange: Exchange) -> JsonRpcRequest
     if isinstance(message, JsonRpcResponse):
         raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
     revision = exchange.head.get(VERSION_HEADER)
+    if message.method == "ping" and message.id is not ABSENT:  # a client with sessions may send it before one begins
+        if revision not in (None, *SESSION_REVISIONS):
+            read_request(message)  # which refuses it
+        return message
     if revision in SESSION_REVISIONS and message.id is not ABSENT:
         remedy = f"a client of {revision} sends it with each request after initialize"
         raise MalformedRequest(f"Invalid params: Mcp-Session-Id is missing; {remedy}")

@@ -133,10 +133,6 @@ class SessionService:
             members["instructions"] = identity.instructions
         return encode_result(self._sources.codec(), message.id, members)
 
-    def pong(self, message: JsonRpcRequest) -> bytes:
-        """Return the response to a ``ping`` that comes before ``initialize``."""
-        return encode_result(self._sources.codec(), message.id, {})
-
     def method(self, session: Session, name: str) -> Method:
         """Return a method.
 

@@ -21,7 +21,7 @@ from ...runtime.logs import ERROR
 from ...runtime.ticker import Ticker
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError
-from ..protocol.messages import checked, params_of, read_body
+from ..protocol.messages import checked, params_of, pong_text, read_body
 from ..protocol.requests import is_self_contained
 from ..protocol.revisions import BATCH_REVISION, LISTEN
 from ..service import Service
@@ -170,7 +170,7 @@ class StdioServer:
             elif message.method == "initialize":
                 self._begin(message, reply_to)
             elif message.method == "ping":
-                reply_to.now(self._session_service.pong(message))
+                reply_to.now(pong_text(self._sources.codec(), message.id))
             else:
                 self._answer_self_contained(message, reply_to)  # which refuses it
         except (McpError, Refusal) as exc:
