@@ -241,7 +241,8 @@ def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
 
 
 def chosen_name(route: Route) -> str | None:
-    return None if route.contract is None else route.contract.options.tool.name
+    mcp = None if route.contract is None else route.contract.options.mcp
+    return mcp.name if isinstance(mcp, Tool) else None  # `options.tool` checks all options anew
 
 
 def name_with_path(name: str, route: Route) -> str:
