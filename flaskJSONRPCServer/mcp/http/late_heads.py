@@ -17,7 +17,7 @@ from ...http.event_streams import AnswerStream
 from ...http.request import Environ
 from ...http.response import Response
 from ...runtime.concurrency import make_condition, start_thread
-from ..protocol.events import event
+from ..protocol.events import KEEP_ALIVE, event
 from ..service import Reply
 from .answers import event_stream, json_answer
 
@@ -132,7 +132,7 @@ class LateStream:
                 self.close()
                 self.wait_for_end()
             elif time.monotonic() >= deadline:
-                return
+                self.send(KEEP_ALIVE)  # by which some serving programs notice that the client has gone
 
     def early_reply(self) -> Reply | None:
         """Return the response, if no event has come before it.
