@@ -203,13 +203,11 @@ def request_without_session(message: Body, exchange: Exchange) -> JsonRpcRequest
     if isinstance(message, JsonRpcResponse):
         raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
     revision = exchange.head.get(VERSION_HEADER)
-    if message.method == "ping" and message.id is not ABSENT:  # a client with sessions may send it before one begins
-        if revision not in (None, *SESSION_REVISIONS):
-            read_request(message)  # which refuses it
-        return message
     if revision in SESSION_REVISIONS and message.id is not ABSENT:
         remedy = f"a client of {revision} sends it with each request after initialize"
         raise MalformedRequest(f"Invalid params: Mcp-Session-Id is missing; {remedy}")
+    if message.method == "ping" and message.id is not ABSENT and revision is not None:
+        read_request(message)  # which refuses it; without a revision, it comes before a session begins
     return message
 
 
