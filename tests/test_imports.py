@@ -52,7 +52,7 @@ MCP_LAYERS = (
     {"asking"},
     {"feature"},
     {"authorization", "content", "subscriptions"},
-    {"audience", "sources", "unwritable", "written_content"},
+    {"audience", "older_content", "sources", "unwritable", "written_content"},
     {"content_checks"},
     {"protocol"},
 )

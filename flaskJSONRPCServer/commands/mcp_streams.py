@@ -24,6 +24,12 @@ __all__ = ["serve_streams"]
 _STOP_S = 1.0
 
 
+class UnreadError(CommandError):
+    """The client has stopped reading."""
+
+    status = 1
+
+
 def serve_streams(target: str, endpoint: str | None, config: str | None = None) -> None:
     """Answer one client over the standard streams, until the input ends or SIGINT comes.
 
@@ -34,7 +40,9 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
 
     Raises:
         CommandError: There is no server, no such endpoint, or no standard input.
+        UnreadError: The client has stopped reading, and some messages were not written.
     """
+    has_written = True
     with messages_only() as (lines, write):
         try:
             with configured_by(read(config)):
@@ -45,9 +53,11 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
         app = server._engine.mounts.users_app()
         try:
             with suppress(KeyboardInterrupt):
-                found.serve_lines(lines_of(lines), write, nullcontext if app is None else app.app_context)
+                has_written = found.serve_lines(lines_of(lines), write, nullcontext if app is None else app.app_context)
         finally:
             server._engine.exec_backends.stop(_STOP_S)
+    if not has_written:
+        raise UnreadError("the client has stopped reading, and has not got all messages")
 
 
 def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
@@ -96,15 +106,16 @@ def messages_only() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
     sys.stdout.flush()
     output = os.dup(1)
     os.dup2(2, 1)
-    stream = os.fdopen(output, "wb")
+    # Without a buffer, whose lock a thread would hold as long as the client does not read.
+    stream = os.fdopen(output, "wb", buffering=0)
 
     def write(line: bytes) -> None:
+        left = memoryview(line)
         with suppress(BrokenPipeError):  # the client has gone, and the input ends soon
-            stream.write(line)
-            stream.flush()
+            while left:
+                left = left[stream.write(left) :]
 
     try:
         yield given, write
     finally:
-        with suppress(BrokenPipeError):
-            stream.close()
+        stream.close()

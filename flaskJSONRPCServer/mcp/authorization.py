@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from ..dispatch.exchange import Exchange
 from ..errors import RegistrationError
-from ..http.refusals import Forbidden, ServiceUnavailable, Unauthorized
+from ..http.refusals import BadRequest, Forbidden, Refusal, ServiceUnavailable, Unauthorized
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, ServerLog
@@ -30,8 +30,10 @@ METADATA_SEGMENT: Final = ".well-known"
 
 _METADATA: Final = "oauth-protected-resource"
 
-# b64token of RFC 6750, section 2.1.
-_BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*) *")
+_SCHEME: Final = re.compile(r"bearer( |$)", re.IGNORECASE)
+
+# b64token of RFC 6750, section 2.1, after the scheme.
+_TOKEN: Final = re.compile(r" *([A-Za-z0-9._~+/-]+=*) *")
 
 # scope-token of RFC 6749, section 3.3.
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
@@ -43,7 +45,7 @@ class Grant:
 
     Attributes:
         subject: The user or client that it was issued for. Tasks, sessions and states of questions are bound to it.
-        scopes: The scopes.
+        scopes: The scopes, with those that they imply: the names that tools ask for are looked up in it as they are.
         claims: Further claims of the token.
 
     Raises:
@@ -133,18 +135,23 @@ class TokenGuard:
 
         Raises:
             Unauthorized: It has none, or it is not valid.
+            BadRequest: The header field has the scheme of tokens, and no token.
             Forbidden: It does not allow what the endpoint needs.
             ServiceUnavailable: It cannot be checked.
             Misdirected: The request says another host or port than the server's.
         """
         header = exchange.head.get("HTTP_AUTHORIZATION", "")
-        if not header:
-            raise self._refusal(Unauthorized("a token is needed"), exchange, self._authorization.scopes)
-        match = _BEARER.fullmatch(header)
-        grant = None if match is None else self._verified(match[1], exchange)
+        scheme, scopes = _SCHEME.match(header), self._authorization.scopes
+        if scheme is None:  # RFC 6750, section 3.1: no error for a client that may not know tokens
+            raise self._refusal(Unauthorized("a token is needed"), exchange, scopes)
+        match = _TOKEN.fullmatch(header, scheme.end())
+        if match is None:
+            raise self._refusal(
+                BadRequest("Authorization is not Bearer and a token"), exchange, scopes, "invalid_request"
+            )
+        grant = self._verified(match[1], exchange)
         if grant is None:
-            refused = Unauthorized("the token is not valid")
-            raise self._refusal(refused, exchange, self._authorization.scopes, "invalid_token")
+            raise self._refusal(Unauthorized("the token is not valid"), exchange, scopes, "invalid_token")
         self.require(grant, (), exchange)
         return grant
 
@@ -196,9 +203,7 @@ class TokenGuard:
             return None
         return grant
 
-    def _refusal(
-        self, refusal: Unauthorized | Forbidden, exchange: Exchange, scopes: Sequence[str], error: str = ""
-    ) -> Unauthorized | Forbidden:
+    def _refusal(self, refusal: Refusal, exchange: Exchange, scopes: Sequence[str], error: str = "") -> Refusal:
         """Return a refusal with a challenge (RFC 6750, section 3; RFC 9728, section 5.1)."""
         parts = {"error": error, "scope": " ".join(scopes), "resource_metadata": self._metadata_url(exchange)}
         refusal.challenge = "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)

@@ -101,13 +101,16 @@ class McpEndpoint:
         lines: Iterable[bytes],
         write: Callable[[bytes], object],
         context: Callable[[], AbstractContextManager[object]] = nullcontext,
-    ) -> None:
+    ) -> bool:
         """Answer one client over the standard streams of this process, until there are no more lines.
 
         Args:
             lines: Its messages.
             write: Writes a line to it.
             context: Returns what surrounds each request, such as the context of a Flask application.
+
+        Returns:
+            Whether the client has got all messages: it may have stopped reading.
         """
         from .stdio.requests import SelfContained
         from .stdio.server import StdioServer
@@ -116,7 +119,7 @@ class McpEndpoint:
         server = StdioServer(
             self._sources, self.path, self._service, self._session_service, without_session, write, context
         )
-        server.serve(lines)
+        return server.serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
         """Return the metadata of its tokens at a URL; None if it has none, or none at this URL."""

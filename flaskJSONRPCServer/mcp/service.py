@@ -20,6 +20,7 @@ from ..sansio_jsonrpc import (
 )
 from .authorization import Grant
 from .feature import AnyRounds, Feature, Method, NewControl, Result, Scope
+from .older_content import older_result
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text
 from .protocol.requests import ClientRequest, is_retry, name_of
@@ -215,7 +216,7 @@ class Service:
     def _whole(self, result: Result, request: ClientRequest, pipeline: Pipeline) -> dict[str, Any]:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
-            return dict(result)
+            return older_result(result, request.revision)
         meta = self.identity(pipeline).meta
         if "_meta" in result:
             meta = {**meta, **result["_meta"]}

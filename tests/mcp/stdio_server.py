@@ -26,6 +26,12 @@ def add(a: int, b: int) -> int:
 
 
 @server.method("/api", mcp=True)
+def repeat(count: int) -> str:
+    """Return a long text."""
+    return "x" * count
+
+
+@server.method("/api", mcp=True)
 def read_input() -> list:
     """Return what this process and a child read from their standard input."""
     return [sys.stdin.read(), os.popen("cat").read()]

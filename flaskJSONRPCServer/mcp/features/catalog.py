@@ -95,7 +95,7 @@ class Catalog:
 
 
 class Catalogs:
-    """Makes the catalog of an endpoint, anew for each table of routes.
+    """Makes the catalog of an endpoint, anew for each table of routes. It keeps the tools of methods that stay.
 
     Args:
         exposure: Chooses the methods.
@@ -108,23 +108,27 @@ class Catalogs:
         self._codec = codec
         self._log = log
         self._warned: set[str] = set()
-        self._latest: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
+        # With what it was made of. Replaced in one step; two threads may make it at once.
+        self._latest: tuple[RouteTable, Catalog, Codec] | None = None
 
     def of(self, table: RouteTable) -> Catalog:
         """Return the tools of a table."""
         latest = self._latest
         if latest is None or latest[0] is not table:
-            latest = self._latest = table, self._catalog(table)
+            codec = self._codec()
+            kept = latest[1].tools if latest is not None and latest[2] is codec else {}
+            latest = self._latest = table, self._catalog(table, codec, kept), codec
         return latest[1]
 
-    def _catalog(self, table: RouteTable) -> Catalog:
+    def _catalog(self, table: RouteTable, codec: Codec, kept: Mapping[str, ToolEntry]) -> Catalog:
         self._warn_of_unmatched(table)
         entries: dict[str, ToolEntry] = {}
         for name, route in named(self._exposure.routes(table)):
             if name in entries:
                 self._warn_of_namesake(name, route, entries[name].route)
                 continue
-            entry = self._entry(name, route)
+            known = kept.get(name)  # schemas take milliseconds each
+            entry = known if known is not None and known.route is route else self._entry(name, route, codec)
             if entry is not None:
                 entries[name] = entry
         names = tuple(sorted(entries))
@@ -146,10 +150,10 @@ class Catalogs:
             self._warned.add(why)
             self._log.write(WARNING, f"{route.url} is no tool: {why}")
 
-    def _entry(self, name: str, route: Route) -> ToolEntry | None:
+    def _entry(self, name: str, route: Route, codec: Codec) -> ToolEntry | None:
         try:
             entry = entry_of(name, route)
-            self._codec().dumps(entry.definition)
+            codec.dumps(entry.definition)
         except BaseException as exc:  # also of pydantic, and of types of the user: they must not break other tools
             if is_interrupt(exc):
                 raise
@@ -237,7 +241,8 @@ def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
 
 
 def chosen_name(route: Route) -> str | None:
-    return None if route.contract is None else route.contract.options.tool.name
+    mcp = None if route.contract is None else route.contract.options.mcp
+    return mcp.name if isinstance(mcp, Tool) else None  # `options.tool` checks all options anew
 
 
 def name_with_path(name: str, route: Route) -> str:

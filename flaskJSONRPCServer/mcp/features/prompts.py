@@ -90,7 +90,7 @@ class Prompts:
 
     def list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``prompts/list``."""
-        names, further = page_of(self.entries.keys(), request.params, self._page_size)
+        names, further = page_of(self.entries.keys(), request, self._page_size)
         by_name = self.entries.all()
         return {"prompts": [by_name[name].definition for name in names], **further, **self._caching(scope)}
 

@@ -180,7 +180,7 @@ class Resources:
         return None, {}
 
     def _list(self, member: str, entries: Entries[ResourceEntry], request: ClientRequest, scope: Scope) -> Result:
-        shown, further = page_of(entries.keys(), request.params, self._page_size)
+        shown, further = page_of(entries.keys(), request, self._page_size)
         by_uri = entries.all()
         return {member: [by_uri[uri].definition for uri in shown], **further, **self._caching(scope)}
 

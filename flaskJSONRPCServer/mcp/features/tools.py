@@ -70,7 +70,7 @@ class Tools:
         """Answer ``tools/list``."""
         catalog = self.catalog()
         shown = names_shown(catalog, scope.pipeline, scope.exchange)
-        names, further = page_of(shown, request.params, self._page_size)
+        names, further = page_of(shown, request, self._page_size)
         tools = [catalog.tools[name] for name in names]
         is_current = request.revision == CURRENT
         definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]

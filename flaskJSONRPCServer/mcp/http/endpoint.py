@@ -21,15 +21,16 @@ from ..feature import AnyRounds, Method, Scope
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import event
 from ..protocol.headers import VERSION_HEADER, check_headers
-from ..protocol.messages import BATCH_REFUSED, Body, notification_text, read_body
+from ..protocol.messages import BATCH_REFUSED, Body, notification_text, pong_text, read_body
 from ..protocol.requests import ClientRequest, is_self_contained, read_request
 from ..protocol.revisions import CURRENT, LISTEN, SESSION_REVISIONS
-from ..service import Service
+from ..service import Reply, Service
 from ..sessions.service import Caller
 from ..sources import Sources
 from ..subscriptions import filter_of
 from .accepting import Accepted, accepted_by
 from .answers import empty_answer, event_stream, json_answer, text_answer
+from .late_heads import late_stream
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
 
 __all__ = ["Endpoint"]
@@ -135,6 +136,8 @@ class Endpoint:
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
+        if message.method == "ping" and not is_self_contained(message):
+            return json_answer(Reply(pong_text(self._sources.codec(), message.id)))
         request = read_request(message)
         check_headers(scope.exchange.head, request)
         if request.revision != CURRENT:
@@ -150,14 +153,12 @@ class Endpoint:
 
     def _stream(self, request: ClientRequest, method: Method, scope: Scope) -> Response:
         """Return the answer with a stream, on which a request is answered."""
-        return event_stream(
-            lambda stream: self._answer_on(stream, request, method, scope),
-            self._keep_alive_s,
-            ends_with_run=True,
+        return late_stream(
+            lambda stream: self._answer_on(stream, request, method, scope), scope.exchange.head, self._keep_alive_s
         )
 
-    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, scope: Scope) -> None:
-        """Answer a request on a stream: the notifications about it, then its response."""
+    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, scope: Scope) -> Reply:
+        """Send the notifications about a request on a stream, and return its response."""
         codec = self._sources.codec()
 
         def notify(name: str, params: Mapping[str, Any]) -> None:
@@ -168,10 +169,11 @@ class Endpoint:
         stream.on_close(call.cancel)
         try:
             reply = self._service.reply(request, method, replace(scope, new_control=call.new_control))
-        except Refusal as exc:  # too late for its status
+        except Refusal as exc:  # perhaps too late for its status
             reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
+            reply.status, reply.retry_after_s = exc.status, exc.retry_after_s
         call.end()
-        stream.send_last(event(reply.text))
+        return reply
 
     def _listen(self, request: ClientRequest, scope: Scope, accepted: Accepted) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""
@@ -204,6 +206,8 @@ def request_without_session(message: Body, exchange: Exchange) -> JsonRpcRequest
     if revision in SESSION_REVISIONS and message.id is not ABSENT:
         remedy = f"a client of {revision} sends it with each request after initialize"
         raise MalformedRequest(f"Invalid params: Mcp-Session-Id is missing; {remedy}")
+    if message.method == "ping" and message.id is not ABSENT and revision is not None:
+        read_request(message)  # which refuses it; without a revision, it comes before a session begins
     return message
 
 

@@ -20,11 +20,11 @@ Source: revision 2026-07-28, "Overview", section "Error Codes", and "Streamable 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from ...sansio_jsonrpc import ABSENT, JsonRpcError
-from .revisions import CURRENT, SUPPORTED
+from .revisions import CURRENT, SESSION_REVISIONS
 
 __all__ = [
     "INTERNAL_ERROR",
@@ -167,14 +167,21 @@ class MissingClientCapability(McpError):
 
 
 class UnsupportedVersion(McpError):
-    """The server does not speak this revision."""
+    """The server does not speak this revision, or not in this way.
+
+    Args:
+        requested: The revision.
+        supported: Those that are possible in this way: in ``_meta``, or in the header field of a session.
+    """
 
     code = -32022
     status = "400 Bad Request"
 
-    def __init__(self, requested: str) -> None:
-        super().__init__("Unsupported protocol version")
-        self.data = {"supported": list(SUPPORTED), "requested": requested}
+    def __init__(self, requested: str, supported: Sequence[str] = (CURRENT,)) -> None:
+        is_older = requested in SESSION_REVISIONS
+        remedy = f": in _meta there is {CURRENT} only; a client of {requested} begins with initialize"
+        super().__init__(f"Unsupported protocol version{remedy if is_older else ''}")
+        self.data = {"supported": list(supported), "requested": requested}
 
 
 class NoAnswer(McpError):

@@ -117,7 +117,7 @@ def check_session_revision(head: Mapping[str, Any], revision: str) -> None:
             f"Invalid Request: MCP-Protocol-Version is {CURRENT}, and this session has {revision}: {remedy}"
         )
     if named is not None and named not in SESSION_REVISIONS:
-        raise UnsupportedVersion(str(named)[:100])
+        raise UnsupportedVersion(str(named)[:100], SESSION_REVISIONS)
 
 
 def check_parameters(

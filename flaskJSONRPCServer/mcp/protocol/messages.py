@@ -23,6 +23,7 @@ from ...sansio_jsonrpc import (
     JsonRpcResponse,
     encode_notification,
     encode_object,
+    encode_result,
     make_decoder,
 )
 from .errors import InvalidRequest, McpError, ParseError
@@ -36,6 +37,7 @@ __all__ = [
     "error_text",
     "notification_text",
     "params_of",
+    "pong_text",
     "read_body",
 ]
 
@@ -124,6 +126,11 @@ def error_text(codec: Codec, request_id: Any, error: JsonRpcError) -> bytes:
         members["data"] = error.data
     known = {} if request_id is ABSENT or request_id is None else {"id": request_id}
     return encode_object(codec, {"jsonrpc": "2.0", **known, "error": members})
+
+
+def pong_text(codec: Codec, request_id: Any) -> bytes:
+    """Return the response to a ``ping`` that comes before a session begins."""
+    return encode_result(codec, request_id, {})
 
 
 def notification_text(codec: Codec, method: str, params: Mapping[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import Codec, JsonRpcResponse, encode_request
+from ..older_content import older_form
 from ..protocol.revisions import WITH_PAGES
 
 __all__ = ["OpenQuestion", "Questions", "question_params"]
@@ -94,7 +95,10 @@ def question_params(method: str, params: Mapping[str, Any], revision: str) -> di
     if method != "elicitation/create":
         return dict(params)
     if revision not in WITH_PAGES:
-        return {name: value for name, value in params.items() if name != "mode"}
+        older = {name: value for name, value in params.items() if name != "mode"}
+        return (
+            {**older, "requestedSchema": older_form(older["requestedSchema"])} if "requestedSchema" in older else older
+        )
     if params.get("mode") == "url":
         return {**params, "elicitationId": uuid.uuid4().hex}
     return dict(params)

@@ -71,8 +71,16 @@ class SelfContained:
             raise UnsupportedVersion(request.revision)
         return request
 
-    def answer(self, request: ClientRequest, exchange: Exchange, send: Send) -> Callable[[], object]:
+    def answer(
+        self, request: ClientRequest, exchange: Exchange, send: Send, reply_to: Callable[[bytes | None], object]
+    ) -> Callable[[], object]:
         """Return a function that answers a request.
+
+        Args:
+            request: The request.
+            exchange: The exchange of its call.
+            send: Sends the notifications about it.
+            reply_to: Takes the response; None if the client has cancelled the request.
 
         Raises:
             McpError: It cannot be answered with a result.
@@ -93,8 +101,7 @@ class SelfContained:
             finally:
                 self._remove(key)
             call.end()
-            if not call.is_cancelled:
-                send(reply.text)
+            reply_to(None if call.is_cancelled else reply.text)
 
         return run
 

@@ -6,12 +6,12 @@ Source: revision 2026-07-28, "stdio"; revision 2025-11-25, "Transports", section
 from __future__ import annotations
 
 import io
+import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
 from ...http.refusals import Refusal
@@ -21,13 +21,15 @@ from ...runtime.logs import ERROR
 from ...runtime.ticker import Ticker
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError
-from ..protocol.messages import checked, params_of, read_body
+from ..protocol.messages import checked, params_of, pong_text, read_body
 from ..protocol.requests import is_self_contained
 from ..protocol.revisions import BATCH_REVISION, LISTEN
 from ..service import Service
 from ..sessions.service import Caller, RunningRequest, SessionService
 from ..sessions.state import Session
 from ..sources import Sources
+from .output import Output
+from .replies import BatchReply, ReplyTo, reply_to_line
 from .requests import SelfContained
 
 __all__ = ["StdioServer"]
@@ -38,6 +40,9 @@ MOST_CALLS: Final = 100
 # How long the end of the input waits for answers and tasks, and then for cancelled ones, in seconds; guessed.
 _LAST_ANSWERS_S: Final = 1.0
 _CANCELLED_S: Final = 0.5
+
+# How long a client may then read nothing until its messages are given up, in seconds; guessed.
+_UNREAD_S: Final = 1.0
 
 
 class StdioServer:
@@ -68,20 +73,26 @@ class StdioServer:
         self._service = service
         self._session_service = session_service
         self._without_session = without_session
-        self._write = write
+        self._output = Output(write, sources.facts.log)
         self._context = context
-        self._writing = threading.Lock()  # not make_lock(): a client that does not read makes its holder wait
         self._threads = CountedThreads()
         self._session: Session | None = None
         self._leave: Callable[[], object] = lambda: None
 
-    def serve(self, lines: Iterable[bytes]) -> None:
-        """Answer all lines, and return soon after the last one."""
+    def serve(self, lines: Iterable[bytes]) -> bool:
+        """Answer all lines, and return soon after the last one.
+
+        Returns:
+            Whether the client has got all messages: it may have stopped reading.
+        """
         facts, background = self._sources.facts, self._sources.background
         ticker = Ticker(f"{facts.name}-ticker", [background.tick], lambda: None, facts.log)
         ticker.start()
+        self._output.start()
         try:
             for line in lines:
+                if self._output.is_lost:
+                    break
                 if line.strip():
                     self._take_line(line)
             self._drain(_LAST_ANSWERS_S)
@@ -89,12 +100,8 @@ class StdioServer:
             ticker.stop()
             self._end()
             self._drain(_CANCELLED_S)
-
-    def send(self, message: bytes) -> None:
-        """Write a message."""
-        line = message.replace(b"\r", b"").replace(b"\n", b"") + b"\n"
-        with self._writing:
-            self._write(line)
+            has_written = self._output.finish(_UNREAD_S)
+        return has_written
 
     def _drain(self, timeout_s: float) -> None:
         """Wait for the requests, and for the tasks that they have begun."""
@@ -117,9 +124,10 @@ class StdioServer:
             if isinstance(message, JsonRpcBatch):
                 self._take_batch(message)
             else:
-                self._take(message)
+                self._take(message, reply_to_line(self._output))
         except McpError as exc:
-            self.send(self._service.refusal(exc, exc.request_id).text)
+            if not has_notifications_only(line):
+                self._output.post(self._service.refusal(exc, exc.request_id).text)
 
     def _check_size(self, line: bytes) -> None:
         """Refuse a line as a body of that size is by HTTP, before it takes several times its size as values.
@@ -134,86 +142,89 @@ class StdioServer:
     def _take_batch(self, batch: JsonRpcBatch) -> None:
         if self._session is None or self._session.revision != BATCH_REVISION:
             raise InvalidRequest("Invalid Request: a batch; send each message on a line of its own")
-        for message in [checked(part) for part in batch]:
-            self._take(message)
+        messages = [checked(part) for part in batch]
+        reply = BatchReply(sum(map(is_request, messages)), self._output)
+        for message in messages:
+            self._take(message, reply.to_one())
 
-    def _take(self, message: JsonRpcRequest | JsonRpcResponse) -> None:
+    def _take(self, message: JsonRpcRequest | JsonRpcResponse, reply_to: ReplyTo) -> None:
         """Take a message; answer a request in a thread of its own."""
-        if isinstance(message, JsonRpcResponse):
-            self._take_unanswered(message)
-        elif message.id is ABSENT:
-            if message.method == "notifications/cancelled":
-                self._without_session.cancel(params_of(message).get("requestId"))
-            self._take_unanswered(message)
-        else:
-            self._answer_request(message)
+        if is_request(message):
+            self._answer_request(message, reply_to)
+            return
+        if isinstance(message, JsonRpcRequest) and message.method == "notifications/cancelled":
+            self._without_session.cancel(params_of(message).get("requestId"))
+        self._take_unanswered(message)
 
     def _take_unanswered(self, message: JsonRpcRequest | JsonRpcResponse) -> None:
         if self._session is not None:
             self._session_service.take(self._session, message)
 
-    def _answer_request(self, message: JsonRpcRequest) -> None:
+    def _answer_request(self, message: JsonRpcRequest, reply_to: ReplyTo) -> None:
         session = self._session
         try:
             if is_self_contained(message):
-                self._answer_self_contained(message)
-            elif session is None and message.method == "initialize":
-                self._begin(message)
-            elif session is None:
-                self._answer_self_contained(message)  # which refuses it
+                self._answer_self_contained(message, reply_to)
+            elif session is not None:
+                self._answer_in_session(session, message, reply_to)
+            elif message.method == "initialize":
+                self._begin(message, reply_to)
+            elif message.method == "ping":
+                reply_to.now(pong_text(self._sources.codec(), message.id))
             else:
-                self._answer_in_session(session, message)
+                self._answer_self_contained(message, reply_to)  # which refuses it
         except (McpError, Refusal) as exc:
-            self.send(self._session_service.refusal(exc, message.id).text)
+            reply_to.now(self._session_service.refusal(exc, message.id).text)
 
-    def _begin(self, message: JsonRpcRequest) -> None:
+    def _begin(self, message: JsonRpcRequest, reply_to: ReplyTo) -> None:
         session = self._session_service.new_session("", message)
-        self.send(self._session_service.welcome(session, message))
+        reply_to.now(self._session_service.welcome(session, message))
         self._session = session
-        self._leave = self._service.subscriptions.join(session.wanted, self.send)
+        self._leave = self._service.subscriptions.join(session.wanted, self._output.post)
 
-    def _answer_in_session(self, session: Session, message: JsonRpcRequest) -> None:
+    def _answer_in_session(self, session: Session, message: JsonRpcRequest, reply_to: ReplyTo) -> None:
         service = self._session_service
         # In the thread that reads: the next message may cancel the request.
-        running = service.begin(session, service.read(session, message), self.send)
+        running = service.begin(session, service.read(session, message), self._output.send)
         try:
-            self._start(lambda: self._send_answer(session, running))
+            self._start(lambda: self._send_answer(session, running, reply_to), reply_to)
         except BaseException:
             service.leave(session, running)
             raise
 
-    def _send_answer(self, session: Session, running: RunningRequest) -> None:
+    def _send_answer(self, session: Session, running: RunningRequest, reply_to: ReplyTo) -> None:
         reply = self._session_service.answer_in_message(session, running, Caller(self._exchange()))
-        if reply is not None:
-            self.send(reply.text)
+        reply_to.later(None if reply is None else reply.text)
 
-    def _answer_self_contained(self, message: JsonRpcRequest) -> None:
+    def _answer_self_contained(self, message: JsonRpcRequest, reply_to: ReplyTo) -> None:
         request = self._without_session.read(message)
         if request.method == LISTEN:
-            self._without_session.listen(request, self._exchange(), self.send)
+            self._without_session.listen(request, self._exchange(), self._output.post)
+            reply_to.now(None)
             return
-        answer = self._without_session.answer(request, self._exchange(), self.send)
+        answer = self._without_session.answer(request, self._exchange(), self._output.send, reply_to.later)
         try:
-            self._start(answer)
+            self._start(answer, reply_to)
         except BaseException:
             self._without_session.remove(request)
             raise
 
-    def _start(self, answer: Callable[[], object]) -> None:
+    def _start(self, answer: Callable[[], object], reply_to: ReplyTo) -> None:
         """Answer a request in a thread of its own.
 
         Raises:
             InvalidRequest: Too many requests are being answered.
         """
-        if not self._threads.start(lambda: self._run(answer), "mcp-request", MOST_CALLS):
+        if not self._threads.start(lambda: self._run(answer, reply_to), "mcp-request", MOST_CALLS):
             raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
 
-    def _run(self, answer: Callable[[], object]) -> None:
+    def _run(self, answer: Callable[[], object], reply_to: ReplyTo) -> None:
         try:
             with self._context():
                 answer()
         except BaseException as exc:
             self._sources.facts.log.write(ERROR, "an answer could not be written", traceback=True)
+            reply_to.later(None)  # the other responses of its batch must not wait for it
             if is_interrupt(exc):
                 raise
 
@@ -244,3 +255,25 @@ def local_environ(path: str) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
+
+
+def is_request(message: JsonRpcRequest | JsonRpcResponse) -> TypeGuard[JsonRpcRequest]:
+    """Return whether a message is a request that is answered."""
+    return isinstance(message, JsonRpcRequest) and message.id is not ABSENT
+
+
+def has_notifications_only(line: bytes) -> bool:
+    """Return whether a line that has been refused is a notification, or a batch of them: none is ever answered."""
+    try:
+        value = json.loads(line, parse_int=len)  # int() refuses long ones
+    except (ValueError, RecursionError):
+        return False
+    parts = value if isinstance(value, list) and value else [value]
+    return all(map(is_notification, parts))
+
+
+def is_notification(value: Any) -> bool:
+    """Return whether a value would be a notification with other parameters."""
+    if not isinstance(value, dict) or "id" in value:
+        return False
+    return value.get("jsonrpc") == "2.0" and isinstance(value.get("method"), str)

@@ -162,3 +162,49 @@ def test_other_function_is_not_warned_of(hint, caplog):
     result_of(server, "tools/list")
 
     assert "will fail" not in caplog.text
+
+
+def definitions_in(endpoint):
+    return {definition["name"]: definition for definition in endpoint.tool_definitions()}
+
+
+def server_and_endpoint(**options):
+    server = flaskJSONRPCServer(None, log=0, **options)
+    endpoint = server.mcp("/mcp")
+    server.registerFunction(lambda: 1, path="/a", name="add", mcp=True)
+    server.registerFunction(lambda: 1, path="/a", name="other", mcp=True)
+    return server, endpoint
+
+
+def test_registration_makes_no_other_tool_anew():
+    server, endpoint = server_and_endpoint()
+    before = definitions_in(endpoint)
+    server.registerFunction(lambda: 1, path="/a", name="fresh", mcp=True)
+    after = definitions_in(endpoint)
+
+    assert sorted(after) == ["add", "fresh", "other"]
+    assert [after[name] is before[name] for name in before] == [True, True]
+
+
+def test_tool_that_a_registration_renames_is_made_anew():
+    server, endpoint = server_and_endpoint()
+    before = definitions_in(endpoint)
+    server.registerFunction(lambda: 1, path="/b", name="add", mcp=True)
+    after = definitions_in(endpoint)
+
+    assert sorted(after) == ["a.add", "b.add", "other"]
+    assert after["other"] is before["other"]
+
+
+def test_reloaded_tool_is_made_anew():
+    server, endpoint = server_and_endpoint()
+    before = definitions_in(endpoint)["add"]
+
+    def add(fresh: int) -> int:
+        return fresh
+
+    server.reload([{"path": "/a", "dispatcher": add, "name": "add", "mcp": True}], clearOld=False)
+    after = definitions_in(endpoint)["add"]
+
+    assert list(before["inputSchema"].get("properties", {})) == []
+    assert list(after["inputSchema"]["properties"]) == ["fresh"]

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp import Authorization, Form, Grant, ask
-from tests.helpers import call_socket, call_wsgi, get, wait_until
+from flaskJSONRPCServer.mcp import Authorization, Form, Grant, Tool, ask
+from tests.helpers import call_socket, call_wsgi, get, post, wait_until
 from tests.mcp.judged import error_of, request_of, result_of
 from tests.mcp.served_stream import EVENTS, PATIENCE_S, Stream
 
@@ -61,6 +61,38 @@ def answer_of(server, method, params=None, headers=None, **options):
     request = request_of(method, params, **options)
     request.headers.update(headers or {})
     return call_socket(server.addresses[0], request)
+
+
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+
+
+@pytest.mark.parametrize(
+    ("named", "status"), [(None, 200), ("2025-11-25", 400), ("2026-07-28", 400), ("1900-01-01", 400)], ids=str
+)
+def test_ping_before_a_session_is_answered_without_a_revision(named, status):
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/mcp")
+    headers = {"Accept": "application/json, text/event-stream"}
+    if named is not None:
+        headers["MCP-Protocol-Version"] = named
+    answer = call_wsgi(server.getWSGI(), post(PING, "/mcp", headers=headers))
+
+    assert answer.code == status
+    assert answer.json().get("result") == ({} if status == 200 else None)
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2025-03-26", "1900-01-01"])
+def test_revision_that_meta_cannot_name_is_refused_with_those_that_it_can(revision):
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/mcp")
+    request = request_of("tools/list", meta={"io.modelcontextprotocol/protocolVersion": revision})
+    request.headers["MCP-Protocol-Version"] = revision
+    answer = call_wsgi(server.getWSGI(), request)
+
+    error = answer.json()["error"]
+    assert (answer.code, error["code"]) == (400, -32022)
+    assert error["data"] == {"supported": ["2026-07-28"], "requested": revision}
+    assert ("begins with initialize" in error["message"]) is (revision != "1900-01-01")
 
 
 def test_client_that_leaves_cancels_its_call(serve, open_stream):
@@ -217,7 +249,12 @@ def test_resource_says_where_tokens_come_from(serve):
     ("headers", "status", "challenge"),
     [
         ({}, 401, "Bearer scope="),
-        ({"Authorization": "Basic YTpi"}, 401, "Bearer "),
+        ({"Authorization": "Basic YTpi"}, 401, "Bearer scope="),
+        ({"Authorization": "Bearers reader"}, 401, "Bearer scope="),
+        ({"Authorization": "Bearer"}, 400, 'error="invalid_request"'),
+        ({"Authorization": "bearer  "}, 400, 'error="invalid_request"'),
+        ({"Authorization": "Bearer reader reader"}, 400, 'error="invalid_request"'),
+        ({"Authorization": "bearer reader"}, 200, None),
         ({"Authorization": "Bearer nobody"}, 401, 'error="invalid_token"'),
         ({"Authorization": "Bearer nonsense"}, 401, 'error="invalid_token"'),
         ({"Authorization": "Bearer broken"}, 503, None),
@@ -232,6 +269,21 @@ def test_tokens_are_checked(serve, headers, status, challenge):
     if challenge is not None:
         assert challenge in answer.header("WWW-Authenticate")
         assert "/.well-known/oauth-protected-resource/mcp" in answer.header("WWW-Authenticate")
+
+
+def test_scopes_that_others_imply_come_from_verify(serve):
+    implied = {"admin": ["write"]}
+
+    def verify(token, resource):
+        return Grant("ann", ["read", token, *implied.get(token, [])])
+
+    server = serve(mcp={"authorization": Authorization(["https://login.example"], verify, scopes=["read"])})
+    server.registerFunction(add, path="/api", mcp=Tool(scopes=["write"]))
+    codes = [
+        answer_of(server, "tools/call", ADD, {"Authorization": f"Bearer {token}"}).code
+        for token in ("admin", "write", "other")
+    ]
+    assert codes == [200, 200, 403]
 
 
 def test_token_without_the_scopes_of_the_endpoint_is_403(serve):

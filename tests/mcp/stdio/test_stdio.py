@@ -75,6 +75,12 @@ class Process:
         assert self.process.returncode == 0, errors
         return [json.loads(line) for line in output.splitlines()], errors
 
+    def close(self):
+        """Close the streams, and wait for the end."""
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            stream.close()
+        self.process.wait(PATIENCE_S)
+
 
 @pytest.fixture
 def start():
@@ -87,7 +93,7 @@ def start():
     yield start
     for started in processes:
         started.process.kill()
-        started.process.communicate()
+        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +166,7 @@ def test_current_revision_and_a_session_share_one_process(start):
     assert text_of(process.answer(process.send_in_session("tools/call", call("add", a=1, b=2)))) == "3"
     assert process.answer(process.send("tools/list"))["result"]["resultType"] == "complete"
     process.write(json.dumps([{"jsonrpc": "2.0", "id": name, "method": "ping"} for name in ("a", "b")]))
-    assert {process.next()["id"] for _ in range(2)} == {"a", "b"}  # the revision has batches
+    assert {response["id"] for response in process.next()} == {"a", "b"}  # the revision has batches
 
 
 def test_requests_run_at_the_same_time_and_are_cancelled_by_id(process):
@@ -338,6 +344,20 @@ def test_interrupt_ends_the_server_cleanly(start):
     left, errors = process.end()
     assert left == []
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("listens", [False, True], ids=["call", "call and subscription"])
+def test_process_ends_although_its_client_does_not_read(start, listens):
+    process = start()
+    if listens:
+        process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+        process.next()
+    process.send("tools/call", call("repeat", count=300_000))
+    process.send("nothing")
+    process.process.stdin.close()
+
+    assert process.process.wait(PATIENCE_S) == 1
+    assert "error: the client has stopped reading, and has not got all messages" in process.process.stderr.read()
 
 
 def test_closed_input_is_one_clear_line():
