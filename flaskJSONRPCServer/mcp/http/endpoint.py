@@ -30,7 +30,6 @@ from ..sources import Sources
 from ..subscriptions import filter_of
 from .accepting import Accepted, accepted_by
 from .answers import empty_answer, event_stream, json_answer, text_answer
-from .late_heads import late_stream
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
 
 __all__ = ["Endpoint"]
@@ -153,12 +152,14 @@ class Endpoint:
 
     def _stream(self, request: ClientRequest, method: Method, scope: Scope) -> Response:
         """Return the answer with a stream, on which a request is answered."""
-        return late_stream(
-            lambda stream: self._answer_on(stream, request, method, scope), scope.exchange.head, self._keep_alive_s
+        return event_stream(
+            lambda stream: self._answer_on(stream, request, method, scope),
+            self._keep_alive_s,
+            ends_with_run=True,
         )
 
-    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, scope: Scope) -> Reply:
-        """Send the notifications about a request on a stream, and return its response."""
+    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, scope: Scope) -> None:
+        """Answer a request on a stream: the notifications about it, then its response."""
         codec = self._sources.codec()
 
         def notify(name: str, params: Mapping[str, Any]) -> None:
@@ -169,11 +170,10 @@ class Endpoint:
         stream.on_close(call.cancel)
         try:
             reply = self._service.reply(request, method, replace(scope, new_control=call.new_control))
-        except Refusal as exc:  # perhaps too late for its status
+        except Refusal as exc:  # too late for its status
             reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
-            reply.status, reply.retry_after_s = exc.status, exc.retry_after_s
         call.end()
-        return reply
+        stream.send_last(event(reply.text))
 
     def _listen(self, request: ClientRequest, scope: Scope, accepted: Accepted) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""
