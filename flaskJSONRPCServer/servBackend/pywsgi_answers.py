@@ -6,9 +6,7 @@ from typing import Any
 
 from gevent.pywsgi import WSGIHandler
 
-from .native.bodies import DeclaredBody
-from .native.http_exchange import content_length
-from .native.messages import has_no_body
+from .wsgi import DeclaredBody, content_length, has_no_body
 
 __all__ = ["CheckedAnswers"]
 

@@ -1,13 +1,22 @@
-"""Helpers of the serving backends that call a WSGI application themselves (PEP 3333)."""
+"""What the serving backends share that call a WSGI application themselves (PEP 3333)."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from .sockets import is_unix
 
-__all__ = ["CONSTANTS", "client_variables", "close_body", "server_variables"]
+__all__ = [
+    "CONSTANTS",
+    "DeclaredBody",
+    "client_variables",
+    "close_body",
+    "content_length",
+    "has_no_body",
+    "server_variables",
+]
 
 CONSTANTS: dict[str, Any] = {
     "SCRIPT_NAME": "",
@@ -38,3 +47,47 @@ def close_body(body: Any) -> None:
     close = getattr(body, "close", None)
     if close is not None:
         close()
+
+
+def has_no_body(status: str) -> bool:
+    """Return whether an answer with this status never has a body (RFC 9110, section 6.4.1)."""
+    return status[:3] in ("204", "304")
+
+
+def content_length(headers: Sequence[tuple[str, str]]) -> int | None:
+    """Return the length that an application declares for its body; None where it declares none.
+
+    Raises:
+        ValueError: It is not a plain number, or is declared twice: the client would read another one.
+    """
+    values = [value for name, value in headers if name.lower() == "content-length"]
+    if not values:
+        return None
+    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit()):
+        raise ValueError(f"the application declared Content-Length {', '.join(values)}; declare one number")
+    return int(values[0])
+
+
+class DeclaredBody:
+    """Passes on the parts of a body of declared length, and checks that they do not exceed it.
+
+    Args:
+        length: The declared length, in bytes.
+
+    Attributes:
+        left_bytes: How many bytes are still to be sent.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.left_bytes = length
+
+    def __call__(self, part: bytes) -> bytes:
+        """Return the part as it is.
+
+        Raises:
+            ValueError: The part exceeds the declared length. The client would read the rest as its next answer.
+        """
+        self.left_bytes -= len(part)
+        if self.left_bytes < 0:
+            raise ValueError("the application returned more bytes than its Content-Length")
+        return part

@@ -20,7 +20,7 @@ SILENCE_S = 2.0
 
 _END = object()  # no part: an application may return anything, None too
 
-__all__ = ["DeclaredBody", "IterableBody", "no_body", "part_bytes", "whole_body"]
+__all__ = ["IterableBody", "no_body", "part_bytes", "whole_body"]
 
 
 class IterableBody:
@@ -125,31 +125,6 @@ class IterableBody:
             self._close()
         except Exception:  # noqa: BLE001  code of the user; the thread goes on
             self._exchange.connection.shared.log.write(ERROR, "closing an answer failed", traceback=True)
-
-
-class DeclaredBody:
-    """Passes on the parts of a body of declared length, and checks that they do not exceed it.
-
-    Args:
-        length: The declared length, in bytes.
-
-    Attributes:
-        left_bytes: How many bytes are still to be sent.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.left_bytes = length
-
-    def __call__(self, part: bytes) -> bytes:
-        """Return the part as it is.
-
-        Raises:
-            ValueError: The part exceeds the declared length. The client would read the rest as its next answer.
-        """
-        self.left_bytes -= len(part)
-        if self.left_bytes < 0:
-            raise ValueError("the application returned more bytes than its Content-Length")
-        return part
 
 
 def whole_body(body: Iterable[Any]) -> bytes:

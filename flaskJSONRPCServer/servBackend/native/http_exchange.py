@@ -16,13 +16,12 @@ from ...http.request import ARRIVED_AT, CLIENT_SOCKET, EXCHANGE, SEND_HEAD
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
-from ..wsgi import close_body
-from .bodies import DeclaredBody, IterableBody, no_body, part_bytes, whole_body
+from ..wsgi import DeclaredBody, close_body, content_length, has_no_body
+from .bodies import IterableBody, no_body, part_bytes, whole_body
 from .messages import (
     LAST_CHUNK,
     Header,
     chunk,
-    has_no_body,
     head_message,
     permitted_headers,
     rpc_head,
@@ -423,17 +422,3 @@ def sendable(headers: Sequence[Header]) -> list[Header]:
 
 def wants_close(headers: Sequence[Header]) -> bool:
     return any(name.lower() == "connection" and "close" in value.lower() for name, value in headers)
-
-
-def content_length(headers: Sequence[Header]) -> int | None:
-    """Return the length that an application declares for its body; None where it declares none.
-
-    Raises:
-        ValueError: It is not a plain number, or is declared twice: the client would read another one.
-    """
-    values = [value for name, value in headers if name.lower() == "content-length"]
-    if not values:
-        return None
-    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit()):
-        raise ValueError(f"the application declared Content-Length {', '.join(values)}; declare one number")
-    return int(values[0])

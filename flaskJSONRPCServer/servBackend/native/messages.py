@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from ...http.refusals import Refusal, ServiceUnavailable
 from ...http.response import NO_CONTENT, Response, json_response, refusal_response
+from ..wsgi import has_no_body
 
 __all__ = [
     "CONTINUE",
     "LAST_CHUNK",
     "Header",
     "chunk",
-    "has_no_body",
     "head_message",
     "permitted_headers",
     "refusal_message",
@@ -96,11 +96,6 @@ def rpc_head(response: Response, extra_lines: str) -> bytes:
     """Return the head of an answer of the pipeline: the whole answer to a HEAD request."""
     text = f"{head_text(response.status, response.headers)}{extra_lines}"
     return text.encode("latin-1") + _this_second().date_line + b"\r\n"
-
-
-def has_no_body(status: str) -> bool:
-    """Return whether an answer with this status never has a body (RFC 9110, section 6.4.1)."""
-    return status[:3] in ("204", "304")
 
 
 def permitted_headers(status: str, headers: Sequence[Header]) -> Sequence[Header]:
