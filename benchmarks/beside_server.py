@@ -30,6 +30,7 @@ def main() -> None:
         allowCompress=True,
         max_body_bytes=_LARGEST_BYTES,
         max_response_bytes=_LARGEST_BYTES,
+        max_buffered_bytes=_LARGEST_BYTES,
     )
     server.registerFunction(echo, path=PATH)
     server.start()

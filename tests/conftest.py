@@ -74,6 +74,7 @@ def small_heap(monkeypatch):
     monkeypatch.setattr("flaskJSONRPCServer.runtime.garbage.ProcessCollection._freeze", lambda self: None)
     # A server of the module may have frozen them, and would let the next reload thaw them.
     monkeypatch.setattr(_process, "_is_frozen", False)
+    gc.collect()  # garbage that is frozen is never freed, so what it holds would neither be closed nor reported
     gc.freeze()
 
 

@@ -234,8 +234,8 @@ def test_every_receiver_gets_an_unexpected_exception_once():
     def receive(sender, exception):
         heard.append((sender, type(exception)))
 
-    flask.got_request_exception.connect(receive, application)
-    call_wsgi(application, post([rpc("divide", [1, 0]), {"jsonrpc": "2.0", "method": "divide", "params": [2, 0]}]))
+    with flask.got_request_exception.connected_to(receive, application):
+        call_wsgi(application, post([rpc("divide", [1, 0]), {"jsonrpc": "2.0", "method": "divide", "params": [2, 0]}]))
 
     assert heard == [(application, ZeroDivisionError)] * 2
 
@@ -247,8 +247,9 @@ def test_failing_receiver_does_not_affect_other_calls(backend, caplog):
     def receive(sender, exception):
         raise ConnectionError("no tracker")
 
-    flask.got_request_exception.connect(receive, application)
-    answers = call_wsgi(application, post([rpc("divide", [4, 2]), rpc("divide", [1, 0]), rpc("divide", [6, 2])])).json()
+    calls = [rpc("divide", [4, 2]), rpc("divide", [1, 0]), rpc("divide", [6, 2])]
+    with flask.got_request_exception.connected_to(receive, application):
+        answers = call_wsgi(application, post(calls)).json()
     server.stop()
 
     assert [answer.get("result") for answer in answers] == [2, None, 3]

@@ -604,7 +604,7 @@ def test_stop_waits_for_running_coroutines(server, backend):
     holding = Holding(server, backend)
     stopping = threading.Thread(target=server.stop)
     stopping.start()
-    wait_until(lambda: server._lifecycle._started is None)
+    wait_until(lambda: not server._lifecycle.is_running)
     holding.go_on()
     stopping.join(PATIENCE_S)
     holding.client.join(PATIENCE_S)

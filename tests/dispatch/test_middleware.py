@@ -383,8 +383,7 @@ def signals_for_a_failing_call(server):
     def receive(sender, exception, **extra):
         sent.append(exception)
 
-    got_request_exception.connect(receive, server.flaskApp)
-    with pytest.raises(KeyError):
+    with got_request_exception.connected_to(receive, server.flaskApp), pytest.raises(KeyError):
         call(server.getWSGI(), "fail")
     return len(sent)
 

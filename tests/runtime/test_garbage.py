@@ -29,6 +29,7 @@ class Node:
 @pytest.fixture(autouse=True)
 def collection_as_it_was():
     was_enabled = gc.isenabled()
+    gc.unfreeze()  # what an earlier test has left
     gc.enable()
     yield
     assert not garbage._process._holders
