@@ -10,6 +10,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.concurrency import is_patched, start_thread
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("frozen_heap")
+
 # Each line would take too long for a suite.
 _EVERY = 7
 
