@@ -96,9 +96,9 @@ def question_params(method: str, params: Mapping[str, Any], revision: str) -> di
         return dict(params)
     if revision not in WITH_PAGES:
         older = {name: value for name, value in params.items() if name != "mode"}
-        return (
-            {**older, "requestedSchema": older_form(older["requestedSchema"])} if "requestedSchema" in older else older
-        )
+        if "requestedSchema" in older:
+            older["requestedSchema"] = older_form(older["requestedSchema"])
+        return older
     if params.get("mode") == "url":
         return {**params, "elicitationId": uuid.uuid4().hex}
     return dict(params)

@@ -10,8 +10,9 @@ last: else a client that gets one could never get it while others read theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ...http.refusals import ServiceUnavailable
@@ -178,15 +179,22 @@ def silent_holder(resource: Resource, now: float, *, is_body: bool) -> ClientCon
         now: The time.
         is_body: Whether a body wants it. Silent bodies make room for other bodies only.
     """
-    connections = list(resource.budget.connections()) if is_body else []
-    bodies = (other for other in connections if other.http.phase is BODY and resource.body_bytes(other.http))
-    silent = [
-        (other.http.last_received_at, other) for other in bodies if now - other.http.last_received_at >= _SILENT_S
-    ]
-    if not silent:
-        answers = (other for other in resource.budget.answers() if other.unsent_bytes > UNCOUNTED_BYTES)
-        silent = [(other.http.last_sent_at, other) for other in answers if now - other.http.last_sent_at >= _SILENT_S]
-    return min(silent, key=lambda entry: entry[0])[1] if silent else None
+    bodies = (
+        other
+        for other in resource.budget.connections()
+        if is_body and other.http.phase is BODY and resource.body_bytes(other.http)
+    )
+    answers = (other for other in resource.budget.answers() if other.unsent_bytes > UNCOUNTED_BYTES)
+    return longest_silent(bodies, attrgetter("last_received_at"), now) or longest_silent(
+        answers, attrgetter("last_sent_at"), now
+    )
+
+
+def longest_silent(
+    connections: Iterable[ClientConnection], last_at: Callable[[HttpConnection], float], now: float
+) -> ClientConnection | None:
+    silent = (other for other in connections if now - last_at(other.http) >= _SILENT_S)
+    return min(silent, key=lambda other: last_at(other.http), default=None)
 
 
 def slowest_holder(resource: Resource, client: str, grown: ClientConnection, now: float) -> ClientConnection | None:
