@@ -23,6 +23,7 @@ _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
 _NULL: Final = b"null"  # for find(): the operator "in" takes several times as long to look for more than one byte
+_OPENS_ARRAY: Final = ord("[")
 _ZERO: Final = ord("0")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -98,13 +99,18 @@ class OrjsonCodec(EngineCodec):
         self._hook = plain_types_first(default or refuse_type)
         self._option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
         self._nth = slice(len(self._long_run) - 1, None, len(self._long_run))
+        # Five bytes are the least for a level of objects: `{"":` and `}`. Of invalid texts, the standard codec decides.
+        self._shallow_object_bytes = 5 * limits.max_depth
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
+        length = len(data)
         # A run of that many digits has one digit at an nth position.
-        if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
-            _ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)
-        ):
+        if (
+            length > self._max_depth
+            and (length > self._shallow_object_bytes or _OPENS_ARRAY in data)
+            and exceeds_depth(data, self._max_depth)
+        ) or (_ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)):
             return self._standard.loads(data)
         read = self._read
         try:
