@@ -22,7 +22,7 @@ _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 # Searching for one byte is five times as fast as for several, and rules most texts out.
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
-_NULL: Final = b"null"  # for find(): the operator "in" takes several times as long to look for more than one byte
+_NULL: Final = b"null"  # for rfind(), which takes half as long as find() to look for several bytes; "in" takes longer
 _OPENS_ARRAY: Final = ord("[")
 _ZERO: Final = ord("0")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
@@ -123,7 +123,7 @@ class OrjsonCodec(EngineCodec):
         try:
             written: bytes = self._write(value, self._hook, self._option)
             # A null may come from NaN, which does not equal the value that is read back.
-            if _N not in written or written.find(_NULL) < 0 or value is None or self._read(written) == value:
+            if _N not in written or written.rfind(_NULL) < 0 or value is None or self._read(written) == value:
                 return written
         except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is called again below
             pass
@@ -158,7 +158,7 @@ class MsgspecCodec(EngineCodec):
             if is_plain(value):
                 written: bytes = self._write(value)
                 # A null may come from NaN, which does not equal the value that is read back.
-                if _N not in written or written.find(_NULL) < 0 or value is None or self._read(written) == value:
+                if _N not in written or written.rfind(_NULL) < 0 or value is None or self._read(written) == value:
                     return written
         except (ValueError, RecursionError):
             pass
