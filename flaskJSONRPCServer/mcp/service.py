@@ -161,10 +161,9 @@ class Service:
         scope.exchange.carrier = request.meta
         try:
             text = self._result_text(request, method.answer(request, scope), scope.pipeline)
-            most = self._sources.settings.max_response_bytes
-            if len(text) <= most:
-                return Reply(text)
-            return self.refusal(TooLarge(f"Response over max_response_bytes ({most} bytes)"), request.id)
+            if len(text) > self._sources.settings.max_response_bytes:
+                return self._too_large(request)
+            return Reply(text)
         except McpError as exc:
             return self.refusal(exc, request.id)
         except Refusal:
@@ -209,6 +208,10 @@ class Service:
         result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request, self._sources.pipeline())
         return encode_result(self._sources.codec(), request.id, result)
 
+    def _too_large(self, request: ClientRequest) -> Reply:
+        most = self._sources.settings.max_response_bytes
+        return self.refusal(TooLarge(f"Response over max_response_bytes ({most} bytes)"), request.id)
+
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
         return Reply(self._error_text(request_id, exc.error), exc.status, exc.retry_after_s)
@@ -217,7 +220,8 @@ class Service:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return older_result(result, request.revision)
-        meta = self.identity(pipeline).meta
+        known = self._known_identity  # identity(), without the cost of its call
+        meta = (known[1] if known is not None and known[0] is pipeline else self.identity(pipeline)).meta
         if "_meta" in result:
             meta = {**meta, **result["_meta"]}
         whole: dict[str, Any] = {"resultType": "complete", **result}
@@ -232,7 +236,7 @@ class Service:
         Raises:
             UnwritableError: A value has no JSON form.
         """
-        codec = self._sources.codec()
+        codec = pipeline.steps.codec
         try:
             return encode_result(codec, request.id, self._whole(result, request, pipeline))
         except JsonRpcSerializationError as exc:
