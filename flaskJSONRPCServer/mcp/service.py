@@ -159,11 +159,13 @@ class Service:
             Refusal: It gets an HTTP error.
         """
         scope.exchange.carrier = request.meta
+        answer = method.answer
         try:
-            text = self._result_text(request, method.answer(request, scope), scope.pipeline)
-            if len(text) > self._sources.settings.max_response_bytes:
-                return self._too_large(request)
-            return Reply(text)
+            text = self._result_text(request, answer(request, scope), scope.pipeline)
+            most = self._sources.settings.max_response_bytes
+            if len(text) <= most:
+                return Reply(text)
+            return self.refusal(TooLarge(f"Response over max_response_bytes ({most} bytes)"), request.id)
         except McpError as exc:
             return self.refusal(exc, request.id)
         except Refusal:
@@ -207,10 +209,6 @@ class Service:
         """Return the response to a request for a stream of notifications, which the server ends."""
         result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request, self._sources.pipeline())
         return encode_result(self._sources.codec(), request.id, result)
-
-    def _too_large(self, request: ClientRequest) -> Reply:
-        most = self._sources.settings.max_response_bytes
-        return self.refusal(TooLarge(f"Response over max_response_bytes ({most} bytes)"), request.id)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""

@@ -120,8 +120,9 @@ class OrjsonCodec(EngineCodec):
 
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
+        write = self._write
         try:
-            written: bytes = self._write(value, self._hook, self._option)
+            written: bytes = write(value, self._hook, self._option)
             # A null may come from NaN, which does not equal the value that is read back.
             if _N not in written or written.rfind(_NULL) < 0 or value is None or self._read(written) == value:
                 return written
