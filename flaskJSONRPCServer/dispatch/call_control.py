@@ -234,8 +234,8 @@ class CallControl:
 class PlainControl(CallControl):
     """The control of a call whose caller gets the answer alone: it takes neither reports nor log messages.
 
-    It has no lock, since making and taking one takes longer than many a call's function: only the thread that serves
-    the request may cancel it.
+    It has no lock, since making and taking one takes longer than many a call's function. So only the thread that serves
+    the request may cancel it, and only if no other thread calls :meth:`on_cancel`.
 
     Args:
         answers: As with :class:`CallControl`.
