@@ -70,6 +70,7 @@ class Pipeline:
     Attributes:
         steps: The steps that depend on overrides; :meth:`rebuild` replaces them.
         authorise: Checks that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`.
+        has_auth: Whether there is an ``auth``; without one, ``authorise`` refuses nobody.
         needs_flask: Whether a step needs ``flask.request``. Then every request has to go through Flask.
     """
 
@@ -91,6 +92,7 @@ class Pipeline:
         self._guard = guard
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
+        self.has_auth = settings.auth is not None
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._names_origins = settings.allowed_origins is not None  # the guard checks them
         self._max_body_bytes = settings.max_body_bytes

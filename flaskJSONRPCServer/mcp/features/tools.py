@@ -103,7 +103,7 @@ class Tools:
             check_parameters(exchange.head, tool.header_parameters, arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, exchange)
-        else:
+        elif scope.pipeline.has_auth:
             scope.pipeline.authorise(exchange, tool.route.path, tool.route.name)
         request.admitted = ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 

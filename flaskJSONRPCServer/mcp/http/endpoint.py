@@ -77,10 +77,10 @@ class Endpoint:
         """
         pipeline = self._sources.pipeline()
         grant = None
-        if self._tokens is None:
-            pipeline.authorise(exchange, self._path, None)
-        else:
+        if self._tokens is not None:
             grant = self._tokens.check(exchange)
+        elif pipeline.has_auth:
+            pipeline.authorise(exchange, self._path, None)
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
         pipeline.check_media_type(exchange.head)
