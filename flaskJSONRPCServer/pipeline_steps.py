@@ -103,6 +103,7 @@ class StepsMaker:
         if keyed is not None and settings.idempotency is not False:
             answerer.use_keyed(keyed, overrides.reader(separates_keys=True))
         return Steps(
+            codec=codec,
             answerer=RecordedAnswerer(answerer) if records_calls else answerer,
             renderer=renderer,
             request_options=request_options(settings, overrides.new_request_id),

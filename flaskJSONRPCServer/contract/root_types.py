@@ -25,6 +25,11 @@ class RootTypes:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._types = types_in(schema)
 
+    def allows(self, kind: str) -> bool:
+        """Return whether the schema allows a type, as JSON Schema names it."""
+        types = self._types
+        return types is None or kind in types or (kind == "integer" and "number" in types)
+
     def other_type(self, value: Any, text: str) -> tuple[str, str] | None:
         """Return the type of a value and those that the schema says; None if it is one of them.
 
@@ -35,9 +40,7 @@ class RootTypes:
         if self._types is None:
             return None
         kind = "string" if isinstance(value, str) else kind_of(text)
-        if kind in self._types or (kind == "integer" and "number" in self._types):
-            return None
-        return kind, " or ".join(map(str, self._types))
+        return None if self.allows(kind) else (kind, " or ".join(map(str, self._types)))
 
 
 def kind_of(text: str) -> str:

@@ -308,9 +308,9 @@ class Answerer:
         Raises:
             JsonRpcException: The error of the call; -32008 if a decorator has refused it with a response of Flask.
         """
-        control = exchange.control
+        control, find = exchange.control, endpoint.find
         try:
-            route = endpoint.find(call.method)
+            route = find(call.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
             if route.backends is None:

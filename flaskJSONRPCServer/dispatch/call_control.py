@@ -15,6 +15,7 @@ import os
 import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "CONTROL",
     "CallControl",
     "Log",
+    "PlainControl",
     "Report",
     "cancelled_error",
     "cancelled_exception",
@@ -80,6 +82,7 @@ class CallControl:
     _reporting: Any = None
     _last = -math.inf  # guarded by _reporting
     _has_ended = False  # written under each of the locks in turn
+    _changing: Any
     _is_cancelled = False  # guarded by _changing, read without it
     _callbacks: tuple[Callable[[], object], ...] = ()  # guarded by _changing
 
@@ -226,6 +229,28 @@ class CallControl:
         if self._is_cancelled:
             raise cancelled_exception("abandoned")
         return result
+
+
+class PlainControl(CallControl):
+    """The control of a call whose caller gets the answer alone: it takes neither reports nor log messages.
+
+    It has no lock, since making and taking one takes longer than many a call's function. So only the thread that serves
+    the request may cancel it, and only if no other thread calls :meth:`on_cancel`.
+
+    Args:
+        answers: As with :class:`CallControl`.
+    """
+
+    _changing = nullcontext()
+
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        self.answers = answers
+
+    def end(self) -> None:
+        """See :meth:`CallControl.end`."""
+        self._has_ended = True
+        if self._callbacks:
+            self._callbacks = ()
 
 
 _controls: weakref.WeakValueDictionary[str, CallControl] = weakref.WeakValueDictionary()

@@ -70,6 +70,7 @@ class Pipeline:
     Attributes:
         steps: The steps that depend on overrides; :meth:`rebuild` replaces them.
         authorise: Checks that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`.
+        has_auth: Whether there is an ``auth``; without one, ``authorise`` refuses nobody.
         needs_flask: Whether a step needs ``flask.request``. Then every request has to go through Flask.
     """
 
@@ -91,6 +92,7 @@ class Pipeline:
         self._guard = guard
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
+        self.has_auth = settings.auth is not None
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._names_origins = settings.allowed_origins is not None  # the guard checks them
         self._max_body_bytes = settings.max_body_bytes
@@ -197,7 +199,7 @@ class Pipeline:
         if url.is_counted:
             counters.requests_started += 1
         try:
-            response = self._process_built_in(exchange, url, rest, self._guard if site is None else site.guard)
+            response = self._process_built_in(exchange, url, rest, site)
             # isinstance() takes several times as long to say no.
             if type(response) is not Response and isinstance(response, StreamedResponse):
                 response = self.steps.streams.admit(response, head)
@@ -259,10 +261,10 @@ class Pipeline:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
         return self.steps.built_in_urls.is_immediate(head) and self.find(head) is None
 
-    def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
+    def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, site: BuiltInSite | None) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
             return url.answer(exchange, rest)
-        self._check_built_in(exchange.head, url, guard)
+        self._check_built_in(exchange.head, url, self._guard if site is None else site.guard)
         if exchange.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:
@@ -329,8 +331,9 @@ class Pipeline:
             Refusal: It is too large, or cannot be decompressed.
         """
         text, head = exchange.body(self._max_body_bytes), exchange.head
-        is_encoded = "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"])
-        return self.steps.gunzip(text) if is_encoded else text
+        if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
+            return self.steps.gunzip(text)
+        return text
 
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""

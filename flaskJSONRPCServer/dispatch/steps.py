@@ -10,6 +10,7 @@ from typing import Any
 from ..http.request import Request, RequestOptions
 from ..http.response import Response
 from ..runtime.contexts import own_context
+from ..sansio_jsonrpc import Codec
 from .answers import AnyAnswerer
 from .built_in import BuiltInUrls
 from .discovery import Discovery
@@ -31,6 +32,7 @@ class Steps:
     """The parts of a pipeline that change while it is in use: when the user overrides a method or adds a rate limit.
 
     Attributes:
+        codec: Reads and writes JSON.
         answerer: Answers messages.
         renderer: Makes responses.
         request_options: The options of all requests.
@@ -49,6 +51,7 @@ class Steps:
         keyed: Answers requests with idempotency keys or the time of their callers; None if neither counts.
     """
 
+    codec: Codec
     answerer: AnyAnswerer
     renderer: Renderer
     request_options: RequestOptions

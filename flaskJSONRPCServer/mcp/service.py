@@ -159,8 +159,9 @@ class Service:
             Refusal: It gets an HTTP error.
         """
         scope.exchange.carrier = request.meta
+        answer = method.answer
         try:
-            text = self._result_text(request, method.answer(request, scope), scope.pipeline)
+            text = self._result_text(request, answer(request, scope), scope.pipeline)
             most = self._sources.settings.max_response_bytes
             if len(text) <= most:
                 return Reply(text)
@@ -217,7 +218,8 @@ class Service:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return older_result(result, request.revision)
-        meta = self.identity(pipeline).meta
+        known = self._known_identity  # identity(), without the cost of its call
+        meta = (known[1] if known is not None and known[0] is pipeline else self.identity(pipeline)).meta
         if "_meta" in result:
             meta = {**meta, **result["_meta"]}
         whole: dict[str, Any] = {"resultType": "complete", **result}
@@ -232,7 +234,7 @@ class Service:
         Raises:
             UnwritableError: A value has no JSON form.
         """
-        codec = self._sources.codec()
+        codec = pipeline.steps.codec
         try:
             return encode_result(codec, request.id, self._whole(result, request, pipeline))
         except JsonRpcSerializationError as exc:

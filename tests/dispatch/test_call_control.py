@@ -9,11 +9,17 @@ from flaskJSONRPCServer import JsonRpcException
 from flaskJSONRPCServer.dispatch.call_control import (
     CALL_CANCELLED,
     CallControl,
+    PlainControl,
     cancelled_exception,
     control_of,
     current_call,
     find_control,
 )
+
+
+@pytest.fixture(params=[CallControl, PlainControl], ids=["full", "plain"])
+def control(request):
+    return request.param(answers={})
 
 
 def work_of(exc):
@@ -22,8 +28,8 @@ def work_of(exc):
     return error.data["work"]
 
 
-def test_callbacks_are_called_once_each_in_their_order():
-    control, seen = CallControl(), []
+def test_callbacks_are_called_once_each_in_their_order(control):
+    seen = []
     control.on_cancel(lambda: seen.append((1, control.is_cancelled)))
     control.on_cancel(lambda: seen.append((2, control.is_cancelled)))
 
@@ -33,8 +39,8 @@ def test_callbacks_are_called_once_each_in_their_order():
     assert seen == [(1, True), (2, True)]
 
 
-def test_callback_of_a_cancelled_call_is_called_at_once():
-    control, seen = CallControl(), []
+def test_callback_of_a_cancelled_call_is_called_at_once(control):
+    seen = []
     control.cancel()
 
     control.on_cancel(lambda: seen.append(1))
@@ -42,8 +48,8 @@ def test_callback_of_a_cancelled_call_is_called_at_once():
     assert seen == [1]
 
 
-def test_ended_call_is_not_cancelled():
-    control, seen = CallControl(), []
+def test_ended_call_is_not_cancelled(control):
+    seen = []
     control.on_cancel(lambda: seen.append(1))
     control.end()
     control.on_cancel(lambda: seen.append(2))
@@ -53,8 +59,7 @@ def test_ended_call_is_not_cancelled():
     assert (control.is_cancelled, seen) == (False, [])
 
 
-def test_call_stays_cancelled_after_its_end():
-    control = CallControl()
+def test_call_stays_cancelled_after_its_end(control):
     control.cancel()
     control.end()
     assert control.is_cancelled

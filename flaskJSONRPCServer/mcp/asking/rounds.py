@@ -163,10 +163,10 @@ def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[s
         JsonRpcException: The function has failed with it.
         MissingClientCapability: The client cannot answer what the function asks.
     """
-    known = {**answers}
-    known[CLIENT_OFFERS] = request.capabilities
+    offers, new_control = request.capabilities, scope.new_control
+    known = {**answers, CLIENT_OFFERS: offers} if answers else {CLIENT_OFFERS: offers}
     try:
-        return run(request, scope, scope.new_control(known))
+        return run(request, scope, new_control(known))
     except JsonRpcException as exc:
         questions = questions_in(exc)
         if questions is None:

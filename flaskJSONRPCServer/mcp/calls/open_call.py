@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ...dispatch.call_control import CallControl
+from ...dispatch.call_control import CallControl, PlainControl
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcSerializationError
 from ..protocol.requests import ClientRequest
@@ -87,5 +87,5 @@ class OpenCall:
 
 
 def plain_control(answers: Mapping[str, Any]) -> CallControl:
-    """Return the control of a run whose client gets the response alone: nobody is notified, and nothing cancels it."""
-    return CallControl(None, answers)
+    """Return the control of a run whose client gets the response alone: nobody is notified."""
+    return PlainControl(answers)

@@ -59,11 +59,8 @@ class ToolCall:
         tool, arguments = self.tool, self.arguments
         params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         self._call = JsonRpcRequest(tool.route.name, params, CALL_ID)
-        self._subject = None
-        for value in arguments.values():
-            if type(value) not in SCALARS:  # it may be changed
-                self._subject = subject_of(tool, arguments)
-                break
+        # The function may change values of all other types.
+        self._subject = None if SCALARS.issuperset(map(type, arguments.values())) else subject_of(tool, arguments)
         return self._call
 
     def subject(self) -> Sequence[str]:
@@ -89,10 +86,10 @@ class ToolCall:
             UnwritableError: Its result has no JSON form.
         """
         call = copied(self._call) if scope.keeps_arguments else self._call
-        exchange = scope.exchange
+        exchange, steps = scope.exchange, scope.pipeline.steps
         exchange.control = control
         try:
-            value = scope.pipeline.steps.answerer.result(call, self.endpoint, exchange)
+            value = steps.answerer.result(call, self.endpoint, exchange)
         except JsonRpcException as exc:
             if questions_in(exc) is not None or begins_task(exc):
                 raise
@@ -100,7 +97,7 @@ class ToolCall:
             if failure is not None:
                 raise failure from exc
             return self.failure(exc)
-        codec = self._sources.codec()
+        codec = steps.codec
         try:
             return result_of(self.tool, value, codec, request.revision != CURRENT)
         except JsonRpcSerializationError as exc:
@@ -153,6 +150,8 @@ def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
     name, arguments = params.get("name"), params.get("arguments")
     if not isinstance(name, str):
         raise MalformedRequest("Invalid params: name is not a string")
-    if arguments is not None and not isinstance(arguments, dict):
+    if isinstance(arguments, dict):
+        return name, arguments
+    if arguments is not None:
         raise MalformedRequest("Invalid params: arguments is not an object")
-    return name, arguments or {}
+    return name, {}

@@ -6,7 +6,7 @@ Source: revision 2026-07-28, "Tools".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
@@ -27,6 +27,8 @@ from .tool_calls import ToolCall, call_of
 from .tool_results import failure_of
 
 __all__ = ["Tools"]
+
+_CAPABILITY: Final[Mapping[str, Any]] = {"listChanged": True}
 
 
 class Tools:
@@ -51,6 +53,7 @@ class Tools:
         tokens: TokenGuard | None = None,
     ) -> None:
         self._sources = sources
+        self._router = sources.router
         self._catalogs = catalogs
         self._page_size = page_size
         self._caching = caching
@@ -60,11 +63,11 @@ class Tools:
             "tools/list": Method(self.answer_list),
             "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit, failure=self._failure),
         }
-        self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
+        self.feature = Feature("tools", lambda: _CAPABILITY, methods)
 
     def catalog(self) -> Catalog:
         """Return the tools as they are now."""
-        return self._catalogs.of(self._sources.router.table)
+        return self._catalogs.of(self._router.table)
 
     def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
@@ -90,7 +93,7 @@ class Tools:
             MissingClientCapability: It needs a task, which the client does not take.
         """
         name, arguments = call_of(request)
-        table, exchange = self._sources.router.table, scope.exchange
+        table, exchange = self._router.table, scope.exchange
         tool = self._catalogs.of(table).tools.get(name)
         if tool is None:
             raise InvalidParams(f"Unknown tool: {name!r}"[:200])
@@ -100,7 +103,7 @@ class Tools:
             check_parameters(exchange.head, tool.header_parameters, arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, exchange)
-        else:
+        elif scope.pipeline.has_auth:
             scope.pipeline.authorise(exchange, tool.route.path, tool.route.name)
         request.admitted = ToolCall(self._sources, tool, table.endpoints[tool.wsgi_path], arguments)
 
@@ -119,7 +122,7 @@ class Tools:
         if limiter is not None:
             limiter.admit_messages(call, called.endpoint, scope.exchange)
         mode = called.tool.options.task
-        if mode is not False and takes_tasks(request):
+        if mode is not False and "extensions" in request.capabilities and takes_tasks(request):
             return self._tasks.calls.result(mode, request, scope, called)
         return scope.rounds.result(request, scope, called.subject, called.run)
 

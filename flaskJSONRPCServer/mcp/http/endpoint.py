@@ -10,12 +10,11 @@ from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
-from ...dispatch.pipeline import Pipeline
 from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable, Refusal
 from ...http.response import Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
-from ..authorization import Grant, TokenGuard
+from ..authorization import TokenGuard
 from ..calls.open_call import OpenCall, plain_control
 from ..feature import AnyRounds, Method, Scope
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
@@ -71,43 +70,32 @@ class Endpoint:
         self._tokens = tokens
 
     def answer(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request.
+        """Answer a request, if its token or ``auth`` lets it in.
 
         Raises:
             Refusal: It gets an HTTP error.
         """
         pipeline = self._sources.pipeline()
-        grant = self._admitted(exchange, pipeline)
+        grant = None
+        if self._tokens is not None:
+            grant = self._tokens.check(exchange)
+        elif pipeline.has_auth:
+            pipeline.authorise(exchange, self._path, None)
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
         pipeline.check_media_type(exchange.head)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
         if not (accepted.json or accepted.events):
             raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
-        request_id: Any = ABSENT
+        scope = self._service.scope(pipeline, exchange, plain_control, self._rounds, grant)
+        message: Body | None = None
         try:
-            message = read_body(pipeline.body_of(exchange), self._sources.codec())
-            if isinstance(message, JsonRpcRequest):
-                request_id = message.id
-            if not is_self_contained(message):
-                if SESSION_HEADER in exchange.head or is_initialize(message):
-                    return self._answer_in_session(message, Caller(exchange, grant), accepted)
-                message = request_without_session(message, exchange)
-            scope = self._service.scope(pipeline, exchange, plain_control, self._rounds, grant)
-            return self._answer_message(message, scope, accepted)
+            message = read_body(pipeline.body_of(exchange), pipeline.steps.codec)
+            if is_self_contained(message):
+                return self._answer_message(message, scope, accepted)
+            return self._answer_without_revision(message, scope, accepted)
         except McpError as exc:
-            return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
-
-    def _admitted(self, exchange: Exchange, pipeline: Pipeline) -> Grant | None:
-        """Return what the token of a request allows; None without tokens, if ``auth`` lets it in.
-
-        Raises:
-            Unauthorized, Forbidden: It may not ask the endpoint.
-        """
-        if self._tokens is not None:
-            return self._tokens.check(exchange)
-        pipeline.authorise(exchange, self._path, None)
-        return None
+            return self._answer_refused(message, exc)
 
     def _answer_without_body(self, caller: Caller) -> Response:
         if SESSION_HEADER not in caller.exchange.head:
@@ -117,15 +105,26 @@ class Endpoint:
         except McpError as exc:
             return json_answer(self._service.refusal(exc, ABSENT))
 
-    def _answer_in_session(self, message: Body, caller: Caller, accepted: Accepted) -> Response:
-        """Answer a request that begins a session or belongs to one.
+    def _answer_refused(self, message: Body | None, exc: McpError) -> Response:
+        """Return the answer to a message that cannot be answered with a result; None for one that cannot be read."""
+        request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
+        return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
+
+    def _answer_without_revision(self, message: Body, scope: Scope, accepted: Accepted) -> Response:
+        """Answer a message that does not say its revision: one that begins a session, belongs to one, or is refused.
 
         Raises:
             McpError, Refusal: It is refused.
         """
+        exchange = scope.exchange
         if is_initialize(message):
-            return self._sessions.begin(message, caller, accepted)
-        return self._sessions.post(message, caller, accepted)
+            return self._sessions.begin(message, Caller(exchange, scope.grant), accepted)
+        if SESSION_HEADER in exchange.head:
+            return self._sessions.post(message, Caller(exchange, scope.grant), accepted)
+        request = request_without_session(message, exchange)
+        if request.method == "ping" and request.id is not ABSENT:
+            return json_answer(Reply(pong_text(self._sources.codec(), request.id)))
+        return self._answer_message(request, scope, accepted)
 
     def _answer_message(self, message: JsonRpcRequest, scope: Scope, accepted: Accepted) -> Response:
         """Answer a request of the current revision.
@@ -135,8 +134,6 @@ class Endpoint:
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
-        if message.method == "ping" and not is_self_contained(message):
-            return json_answer(Reply(pong_text(self._sources.codec(), message.id)))
         request = read_request(message)
         check_headers(scope.exchange.head, request)
         if request.revision != CURRENT:
@@ -144,7 +141,8 @@ class Endpoint:
         if request.method == LISTEN:
             return self._listen(request, scope, accepted)
         method = self._service.method(request.method)
-        method.admit(request, scope)
+        admit = method.admit
+        admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
             return self._stream(request, method, scope)

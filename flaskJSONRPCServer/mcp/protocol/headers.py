@@ -94,6 +94,9 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
         check_field(head, VERSION_HEADER, "MCP-Protocol-Version", revision)
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):
+        # As nearly all are; check_field() decides of all others.
+        if head.get(_NAME_HEADER) == name and name.isascii() and name.isidentifier():
+            return
         check_field(head, _NAME_HEADER, "Mcp-Name", name, True)
 
 

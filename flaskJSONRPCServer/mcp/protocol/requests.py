@@ -11,7 +11,7 @@ from typing import Any, Final, TypeGuard
 
 from ...sansio_jsonrpc import JsonRpcRequest
 from .errors import MalformedRequest
-from .messages import NO_PARAMS, Body
+from .messages import Body
 from .revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION
 
 __all__ = [
@@ -92,8 +92,8 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     Raises:
         MalformedRequest: ``_meta`` is missing or incomplete.
     """
-    params = message.params if isinstance(message.params, dict) else NO_PARAMS
-    meta = params.get("_meta")
+    params: Any = message.params
+    meta = params.get("_meta") if isinstance(params, dict) else None
     if not isinstance(meta, dict):
         needed = f"{PROTOCOL_VERSION} and {CLIENT_CAPABILITIES}"
         remedy = f"each request must have it, with {needed}; a client with sessions begins with initialize"

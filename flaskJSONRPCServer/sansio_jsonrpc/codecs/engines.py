@@ -22,7 +22,8 @@ _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 # Searching for one byte is five times as fast as for several, and rules most texts out.
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
-_NULL: Final = b"null"  # for find(): the operator "in" takes several times as long to look for more than one byte
+_NULL: Final = b"null"  # for rfind(), which takes half as long as find() to look for several bytes; "in" takes longer
+_OPENS_ARRAY: Final = ord("[")
 _ZERO: Final = ord("0")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -98,13 +99,18 @@ class OrjsonCodec(EngineCodec):
         self._hook = plain_types_first(default or refuse_type)
         self._option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
         self._nth = slice(len(self._long_run) - 1, None, len(self._long_run))
+        # Five bytes are the least for a level of objects: `{"":` and `}`. Of invalid texts, the standard codec decides.
+        self._shallow_object_bytes = 5 * limits.max_depth
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
+        length = len(data)
         # A run of that many digits has one digit at an nth position.
-        if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
-            _ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)
-        ):
+        if (
+            length > self._max_depth
+            and (length > self._shallow_object_bytes or _OPENS_ARRAY in data)
+            and exceeds_depth(data, self._max_depth)
+        ) or (_ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)):
             return self._standard.loads(data)
         read = self._read
         try:
@@ -114,10 +120,11 @@ class OrjsonCodec(EngineCodec):
 
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
+        write = self._write
         try:
-            written: bytes = self._write(value, self._hook, self._option)
+            written: bytes = write(value, self._hook, self._option)
             # A null may come from NaN, which does not equal the value that is read back.
-            if _N not in written or written.find(_NULL) < 0 or value is None or self._read(written) == value:
+            if _N not in written or written.rfind(_NULL) < 0 or value is None or self._read(written) == value:
                 return written
         except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is called again below
             pass
@@ -152,7 +159,7 @@ class MsgspecCodec(EngineCodec):
             if is_plain(value):
                 written: bytes = self._write(value)
                 # A null may come from NaN, which does not equal the value that is read back.
-                if _N not in written or written.find(_NULL) < 0 or value is None or self._read(written) == value:
+                if _N not in written or written.rfind(_NULL) < 0 or value is None or self._read(written) == value:
                     return written
         except (ValueError, RecursionError):
             pass

@@ -23,6 +23,7 @@ from tests.mcp.judged import request_of, result_of
         ("number", 5, "5", True),
         ("number", decimal.Decimal("5.5"), "5.5", True),
         ("number", "5", "5", False),
+        ("integer", 5, '"5"', False),  # written in another form by a codec of the user's
         ("boolean", True, "true", True),
         ("boolean", 1, "1", False),
         ("null", None, "null", True),

@@ -275,6 +275,17 @@ def test_limits_can_be_chosen(make):
         codec.loads(b"[1000]")
 
 
+@pytest.mark.parametrize("opening", ['{"":', '{"":[', '{ "name": '], ids=["short", "mixed", "long"])
+def test_objects_nest_up_to_the_bound(make, opening):
+    codec = make(limits=JsonLimits(max_depth=12))
+    levels = 12 // (opening.count("{") + opening.count("["))
+    closing = "]}" if "[" in opening else "}"
+    assert codec.loads(f"{opening * levels}1{closing * levels}".encode())
+    for text in (f"{opening * (levels + 1)}1{closing * (levels + 1)}", "{" * 13, opening * (levels + 1)):
+        with pytest.raises(JsonRpcParseError, match=r"^Parse error: nested deeper than 12$"):
+            codec.loads(text.encode())
+
+
 def test_threads_can_share_a_codec(codec):
     value = [{"number": number, "text": "x" * number, "fraction": number / 7} for number in range(50)]
     with ThreadPoolExecutor(4) as pool:
