@@ -148,13 +148,18 @@ class ClientConnection:
             self._manager.schedule_update(self)
         return is_sent
 
-    def complete(self, message: bytes, *, keeps_alive: bool) -> None:
+    def complete(self, message: bytes, *, keeps_alive: bool, is_followed: bool) -> None:
         """Send a complete answer, and finish the request.
 
         While other requests wait for a thread, the manager sends all answers in turn. A thread that sends releases
         the interpreter's lock for the system call, and gets it back late when many threads want it.
+
+        Args:
+            message: The answer.
+            keeps_alive: Whether the connection goes on.
+            is_followed: Whether the calling thread answers another short call next. Then their answers go together.
         """
-        if self.shared.pool.waiting:
+        if is_followed or self.shared.pool.waiting:
             self._manager.queue_answer(self, message, keeps_alive=keeps_alive)
         elif not self.send_last_part(message, time.monotonic(), keeps_alive=keeps_alive):
             self._manager.schedule_update(self)
