@@ -240,7 +240,9 @@ class ConnectionManager:
                     connection.flush(now)
                 is_readable = mask & selectors.EVENT_READ or connection.awaits_write_to_receive
                 if is_readable and self._may_receive(connection):
-                    connection.receive(now)
+                    exchange = connection.receive(now)
+                    if exchange is not None and self._begin_request(connection, exchange):
+                        return
             except WOULD_BLOCK:  # the handshake goes on with the next event
                 pass
             self._update(connection)
@@ -308,7 +310,9 @@ class ConnectionManager:
             self.schedule_update(connection)  # for the requests behind it
         # A running request has no deadline of its own, so an earlier scheduled check is enough.
         return (
-            is_small and connection.scheduled_at <= self._now + self._next_check_within_s and connection.needs_no_update
+            is_small
+            and connection.scheduled_at <= self._now + self._next_check_within_s
+            and connection.needs_no_update()
         )
 
     def _may_receive(self, connection: ClientConnection) -> bool:
