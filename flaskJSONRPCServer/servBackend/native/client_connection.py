@@ -148,13 +148,18 @@ class ClientConnection:
             self._manager.schedule_update(self)
         return is_sent
 
-    def complete(self, message: bytes, *, keeps_alive: bool) -> None:
+    def complete(self, message: bytes, *, keeps_alive: bool, is_followed: bool) -> None:
         """Send a complete answer, and finish the request.
 
         While other requests wait for a thread, the manager sends all answers in turn. A thread that sends releases
         the interpreter's lock for the system call, and gets it back late when many threads want it.
+
+        Args:
+            message: The answer.
+            keeps_alive: Whether the connection goes on.
+            is_followed: Whether the calling thread answers another short call next. Then their answers go together.
         """
-        if self.shared.pool.waiting:
+        if is_followed or self.shared.pool.waiting:
             self._manager.queue_answer(self, message, keeps_alive=keeps_alive)
         elif not self.send_last_part(message, time.monotonic(), keeps_alive=keeps_alive):
             self._manager.schedule_update(self)
@@ -196,33 +201,37 @@ class ClientConnection:
 
     # The manager calls these methods.
 
-    def receive(self, now: float) -> None:
-        """Receive bytes, and pass them to the state of the connection.
+    def receive(self, now: float) -> HttpExchange | None:
+        """Receive bytes, and pass them to the state of the connection. Return the next request as :meth:`take_request`.
 
         Raises:
             OSError: The connection is broken.
         """
-        http = self.http
         with self._lock:
-            self.awaits_write_to_receive = False
-            if http.phase is HANDSHAKE:
-                self._do_handshake(now)
-            while http.wants_to_receive:
-                try:
-                    data = receive(self.socket, RECEIVE_BYTES) if self._tls is None else self._receive_by(self._tls)
-                except WOULD_BLOCK:
-                    return
-                if not data:
-                    http.receive_eof(now)
-                    if self.stream is not None:  # a client that listens to a stream has no reason to half-close
-                        http.abort()
-                    self._probe(now)
-                    return
-                http.receive_data(data, now)
-                if self.stream is not None and not self.notices_end:
+            self._receive(now)
+            return None if self._manager.is_stopping else self._next_exchange(now)
+
+    def _receive(self, now: float) -> None:
+        http = self.http
+        self.awaits_write_to_receive = False
+        if http.phase is HANDSHAKE:
+            self._do_handshake(now)
+        while http.wants_to_receive:
+            try:
+                data = receive(self.socket, RECEIVE_BYTES) if self._tls is None else self._receive_by(self._tls)
+            except WOULD_BLOCK:
+                return
+            if not data:
+                http.receive_eof(now)
+                if self.stream is not None:  # a client that listens to a stream has no reason to half-close
                     http.abort()
-                if self._tls is None or not self._tls.pending():
-                    return
+                self._probe(now)
+                return
+            http.receive_data(data, now)
+            if self.stream is not None and not self.notices_end:
+                http.abort()
+            if self._tls is None or not self._tls.pending():
+                return
 
     def send_last_part(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
         """Send the last part of an answer, and finish the request. Return whether the manager need not act."""
@@ -233,10 +242,9 @@ class ClientConnection:
             is_idle = http.finish_answer(now, keeps_alive=keeps_alive)
             return is_sent and is_idle and self.registered == selectors.EVENT_READ and not self.is_counted
 
-    @property
     def needs_no_update(self) -> bool:
-        """Whether the manager need not act before the current request has been answered."""
-        return self.http.needs_no_update and self.registered == selectors.EVENT_READ and not self.is_counted
+        """Return whether the manager need not act before the current request has been answered."""
+        return self.http.needs_no_update() and self.registered == selectors.EVENT_READ and not self.is_counted
 
     def flush(self, now: float) -> None:
         """Send the waiting bytes.
@@ -258,11 +266,14 @@ class ClientConnection:
     def take_request(self, now: float) -> HttpExchange | None:
         """Return the next request to answer, or None."""
         with self._lock:
-            request = self.http.next_request(now)
-            if request is None:
-                return None
-            self.exchange = HttpExchange(self, request)
-            return self.exchange
+            return self._next_exchange(now)
+
+    def _next_exchange(self, now: float) -> HttpExchange | None:
+        request = self.http.next_request(now)
+        if request is None:
+            return None
+        self.exchange = exchange = HttpExchange(self, request)
+        return exchange
 
     def send_continue(self, now: float) -> None:
         """Send 100 Continue to a client that waits for it."""

@@ -7,7 +7,8 @@ costs a descriptor and bounded memory, but no thread.
 
 While requests wait for a thread, the manager sends the answers too. A thread that sends releases the interpreter's lock
 and would lose it at each answer. For the same reason the pool wakes one thread at a time, and each thread that takes a
-task wakes the next.
+task wakes the next. The answers to several short calls go out together as well, at the end of a turn: a client with
+many connections, such as a proxy, then wakes once for all of them.
 
 "The manager's thread" is whichever thread leads, see :mod:`.leadership`. The lead passes on when a short call
 blocks, and only between two steps, so one thread alone uses the manager at any time.
@@ -79,7 +80,7 @@ class ConnectionManager:
         self._wakeup = Wakeup()
         self._to_update: deque[ClientConnection] = deque()  # appended to by any thread
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
-        self._needs_wakeup = True  # written by the manager's thread
+        self._is_waiting = self._needs_wakeup = True  # written by the manager's thread
         # A connection whose deadline is checked within this time need not be scheduled when a request begins to run.
         self._next_check_within_s = shared.timeouts.idle_timeout_s
         if shared.timeouts.request_timeout_s < math.inf:
@@ -136,9 +137,12 @@ class ConnectionManager:
         self._wakeup.send()
 
     def queue_answer(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
-        """Have the manager's thread send a complete answer, together with others, within ``_DELIVERY_S``."""
+        """Have the manager's thread send a complete answer, together with others, soon.
+
+        It does so within ``_DELIVERY_S`` or, if a short call queues the answer, at the end of the turn.
+        """
         self._answers.append((connection, message, keeps_alive))
-        if self._needs_wakeup or not self.shared.pool.waiting:
+        if self._is_waiting and (self._needs_wakeup or not self.shared.pool.waiting):
             self._wakeup.send()
 
     def _manage(self) -> bool:
@@ -154,7 +158,8 @@ class ConnectionManager:
         return True
 
     def _step(self) -> None:
-        now = time.monotonic()
+        now = self._now = time.monotonic()
+        self._send_answers()  # to the short calls of the last turn
         if self.is_stopping and self._grace_ends_at == math.inf:
             self._begin_stop(now)
             return  # so that the loop checks whether anything is left before it waits
@@ -165,9 +170,7 @@ class ConnectionManager:
                 self._process_events(key.data, mask)
             else:
                 self._handle(key)
-        while self._answers:
-            connection, message, keeps_alive = self._answers.popleft()
-            self._run_step(self._send_answer, connection, message, keeps_alive)
+        self._send_answers()
         while self._to_update:
             self._run_step(self._update, self._to_update.popleft())
         for connection in self._deadlines.due(self._now):
@@ -182,11 +185,12 @@ class ConnectionManager:
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events of the sockets, a wakeup or a deadline, and return the events."""
         # Set before _wait_timeout() looks for answers: one that is queued after that wakes this thread.
-        self._needs_wakeup = True
+        self._is_waiting = self._needs_wakeup = True
         timeout_s = self._wait_timeout(now)
         # So short a wait needs no wakeup: it lets answers go out together.
         self._needs_wakeup = timeout_s != _DELIVERY_S
         events = self._selector.select(timeout_s)
+        self._is_waiting = False  # it looks for answers again before the next wait
         self._now = time.monotonic()
         return events
 
@@ -236,16 +240,25 @@ class ConnectionManager:
                     connection.flush(now)
                 is_readable = mask & selectors.EVENT_READ or connection.awaits_write_to_receive
                 if is_readable and self._may_receive(connection):
-                    connection.receive(now)
+                    exchange = connection.receive(now)
+                    if exchange is not None and self._begin_request(connection, exchange):
+                        return
             except WOULD_BLOCK:  # the handshake goes on with the next event
                 pass
             self._update(connection)
         except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
             self._handle_failure(connection, exc)
 
-    def _send_answer(self, connection: ClientConnection, message: bytes, keeps_alive: bool) -> None:
-        if not connection.send_last_part(message, self._now, keeps_alive=keeps_alive):
-            self._update(connection)
+    def _send_answers(self) -> None:
+        while self._answers:
+            connection, message, keeps_alive = self._answers.popleft()
+            if connection.is_closed:
+                continue
+            try:  # _run_step(), without the cost of its call
+                if not connection.send_last_part(message, self._now, keeps_alive=keeps_alive):
+                    self._update(connection)
+            except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
+                self._handle_failure(connection, exc)
 
     def _expire(self, connection: ClientConnection) -> None:
         connection.expire(self._now)
@@ -297,7 +310,9 @@ class ConnectionManager:
             self.schedule_update(connection)  # for the requests behind it
         # A running request has no deadline of its own, so an earlier scheduled check is enough.
         return (
-            is_small and connection.scheduled_at <= self._now + self._next_check_within_s and connection.needs_no_update
+            is_small
+            and connection.scheduled_at <= self._now + self._next_check_within_s
+            and connection.needs_no_update()
         )
 
     def _may_receive(self, connection: ClientConnection) -> bool:
@@ -398,6 +413,7 @@ class ConnectionManager:
         return now >= self._grace_ends_at and not any(connection.is_busy for connection in self._connections)
 
     def _close(self) -> None:
+        self._send_answers()
         self._cut_off = sum(connection.is_busy for connection in self._connections)
         for connection in list(self._connections):
             self._drop_connection(connection)

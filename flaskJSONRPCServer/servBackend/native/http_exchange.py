@@ -62,11 +62,13 @@ class HttpExchange:
         connection, request: As given.
         has_begun: Whether a thread has begun to answer.
         has_sent_head: Whether the head of the answer has been sent.
+        is_followed: Whether it is a short call, and the same thread answers another one next.
         stream_keeper: What keeps the streams that the application opens; None if nothing does.
     """
 
     has_begun = False
     has_sent_head = False
+    is_followed = False
     stream_keeper: StreamKeeper | None = None
     _environ: dict[str, Any] | None = None
     _stream: Stream | None = None
@@ -294,7 +296,7 @@ class HttpExchange:
     def _complete(self, message: bytes) -> None:
         self.has_sent_head = True
         self.discard()
-        self.connection.complete(message, keeps_alive=self._keeps_alive)
+        self.connection.complete(message, keeps_alive=self._keeps_alive, is_followed=self.is_followed)
 
     def _send_response(self, response: Response) -> None:
         """Send an answer of the pipeline as one buffer."""

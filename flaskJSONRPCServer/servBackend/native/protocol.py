@@ -126,9 +126,8 @@ class HttpConnection:
             return parser.body.size < READ_AHEAD_BYTES
         return True
 
-    @property
     def needs_no_update(self) -> bool:
-        """Whether the owner need not act before the next request comes, or the current one has been answered."""
+        """Return whether the owner need not act before the next request comes, or the current one has been answered."""
         parser = self._parser
         return (self.phase is PENDING or self.phase is IDLE) and not (
             self.outgoing.size
@@ -276,7 +275,7 @@ class HttpConnection:
         if self.phase is not PENDING:
             return False
         parser = self._parser
-        if keeps_alive and self.needs_no_update and not parser.is_in_head:  # nearly always
+        if keeps_alive and self.needs_no_update() and not parser.is_in_head:  # nearly always
             self.phase, self._since = IDLE, now
             return True
         if keeps_alive and self._unparsed:

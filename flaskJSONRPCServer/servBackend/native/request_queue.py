@@ -98,7 +98,9 @@ class RequestQueue:
             return True
         until = time.monotonic() + SHORT_CALLS_S
         while self._short:
-            if not self._leadership.run(self._short.popleft()):
+            exchange = self._short.popleft()
+            exchange.is_followed = bool(self._short)
+            if not self._leadership.run(exchange):
                 return False
             if time.monotonic() > until:
                 break

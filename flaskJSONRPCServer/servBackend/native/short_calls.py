@@ -12,7 +12,8 @@ __all__ = ["ShortCalls"]
 
 # All guessed. Handing a call to another thread and back takes some 15 us on two cores.
 SHORT_S = 0.000_2  # the longest average of a path whose calls are short
-LONG_S = 0.001  # a single call that takes longer makes its path long
+LONG_S = 0.001  # a single call that takes longer makes its path long, unless that is rare
+RARE_CALLS = 500  # a long call after more calls than these is rare
 FIRST_AVERAGE_S = 10 * SHORT_S  # so that some forty calls must be short before the path is
 WEIGHT = 1 / 16  # the weight of the latest call in the average
 FIRST_PAUSE_S = 0.1
@@ -23,9 +24,10 @@ MOST_PATHS = 10_000
 class PathTimes:
     """The measured durations of the calls of one path."""
 
-    __slots__ = ("average_s", "pause_s", "resumes_at")
+    __slots__ = ("average_s", "calls", "pause_s", "resumes_at")
 
     def __init__(self) -> None:
+        self.calls = 0  # since the last long one
         self.average_s = FIRST_AVERAGE_S
         self.pause_s = FIRST_PAUSE_S
         self.resumes_at = 0.0
@@ -35,7 +37,8 @@ class ShortCalls:
     """Predicts from the past calls of each path whether the next one will be short.
 
     Each wrong prediction pauses the path, twice as long each time: a path whose calls are usually short and sometimes
-    long would hold up other requests again and again.
+    long would hold up other requests again and again. A rare long call that has not cost the lead pauses nothing: on a
+    busy machine, the system may have run another program meanwhile.
 
     The paths are those of requests that the pipeline has answered: nearly always registered ones. A request that a stop
     refuses may have any path, so they are bounded.
@@ -59,12 +62,20 @@ class ShortCalls:
             times = self._paths[path] = PathTimes()
         duration_s = ended - began
         average_s = times.average_s = times.average_s + (duration_s - times.average_s) * WEIGHT
-        if path not in self.short_paths:
+        times.calls += 1
+        if duration_s > LONG_S:
+            self._record_long(path, times, ended)
+        elif path not in self.short_paths:
             if average_s < SHORT_S and ended >= times.resumes_at:
                 self.short_paths.add(path)
-        elif duration_s > LONG_S:
-            self.mark_long(path, ended)
         elif average_s > SHORT_S:
+            self.short_paths.discard(path)
+
+    def _record_long(self, path: str, times: PathTimes, now: float) -> None:
+        is_rare, times.calls = times.calls > RARE_CALLS, 0
+        if path in self.short_paths and not is_rare:
+            self.mark_long(path, now)
+        else:  # until the average says otherwise
             self.short_paths.discard(path)
 
     def mark_long(self, path: str, now: float) -> None:

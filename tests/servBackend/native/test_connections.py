@@ -19,7 +19,7 @@ import weakref
 import pytest
 
 from flaskJSONRPCServer.runtime.resources import count_descriptors
-from flaskJSONRPCServer.servBackend.native.connections import STOP_GRACE_S
+from flaskJSONRPCServer.servBackend.native.connections import STOP_GRACE_S, ConnectionManager
 from tests.helpers import wait_until
 from tests.servBackend.native.conftest import PATIENCE_S
 from tests.servBackend.native.samples import chunked, get, head, post, receive_all, receive_answer
@@ -485,6 +485,22 @@ def test_stop_waits_for_a_call_whose_client_has_gone(serve, calls):
     stop.join()
     assert results == [0]
     assert front.shared.pool.counts()["running"] == 0
+
+
+def test_answer_that_is_queued_when_a_stop_ends_is_sent(serve, calls):
+    front = serve(calls)
+    manager = ConnectionManager(front.shared, front.listener, "not-started")
+    ours, client = socket.socketpair()
+    connection = front.shared.make_connection(manager, ours, ("127.0.0.1", 1), "127.0.0.1")
+    connection.http.receive_data(get(), 0.0)
+    exchange = connection.take_request(0.0)
+    manager.queue_answer(connection, b"answer", keeps_alive=True)
+    manager._acceptor.close(manager._selector)
+    manager._close()
+    connection.close()
+    assert receive_all(client) == b"answer"
+    exchange.discard()
+    client.close()
 
 
 def test_forked_process_keeps_neither_the_address_nor_connections(tmp_path):

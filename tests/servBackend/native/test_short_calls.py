@@ -5,6 +5,7 @@ from flaskJSONRPCServer.servBackend.native.short_calls import (
     LONG_S,
     LONGEST_PAUSE_S,
     MOST_PATHS,
+    RARE_CALLS,
     SHORT_S,
     ShortCalls,
 )
@@ -56,6 +57,26 @@ def test_growing_average_makes_calls_long():
 
 def test_single_long_call_makes_calls_long_for_a_while():
     recorder = Recorder()
+    recorder.call_until_short()
+    assert not recorder.call(2 * LONG_S)
+    began = recorder.now
+    recorder.call_until_short()
+    assert recorder.now - began >= FIRST_PAUSE_S
+
+
+def test_rare_long_call_makes_calls_long_until_the_average_is_short():
+    recorder = Recorder()
+    recorder.call(SHORT_S / 10, RARE_CALLS)
+    assert not recorder.call(5 * LONG_S)
+    began = recorder.now
+    assert 5 < recorder.call_until_short() < 40
+    assert recorder.now - began < FIRST_PAUSE_S
+
+
+def test_second_long_call_soon_after_a_rare_one_pauses_the_path():
+    recorder = Recorder()
+    recorder.call(SHORT_S / 10, RARE_CALLS)
+    recorder.call(2 * LONG_S)
     recorder.call_until_short()
     assert not recorder.call(2 * LONG_S)
     began = recorder.now

@@ -3,13 +3,14 @@
 import contextlib
 import http.client
 import json
+import select
 import threading
 import time
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.servBackend.native import leadership, short_calls
+from flaskJSONRPCServer.servBackend.native import leadership, request_queue, short_calls
 from tests.helpers import wait_until
 
 PATIENCE_S = 30
@@ -79,6 +80,9 @@ class Client:
     def call(self, method, *params):
         self.send(method, *params)
         return self.receive()
+
+    def has_answer(self):
+        return bool(select.select([self._connection.sock], [], [], 0)[0])
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +200,64 @@ def test_notifications_and_batches_are_answered_alike(serve):
             assert (answer.status, answer.read()) == (204, b"")
 
 
+@contextlib.contextmanager
+def next_turn(served):
+    """Hold the manager's thread by a short call: the requests that are sent meanwhile come in its next turn."""
+    held, release = threading.Event(), threading.Event()
+
+    def hold(wait=True):
+        if wait:
+            held.set()
+            assert release.wait(PATIENCE_S)
+
+    served.server.registerFunction(hold, path="/hold")
+    served.wait_until_short()
+    with served.client("/hold") as holder:
+        for _ in range(200):  # so that the calls of this path are short too
+            holder.call("hold", False)
+        holder.send("hold")
+        assert held.wait(PATIENCE_S)
+        yield
+        release.set()
+        holder.receive()
+
+
+def test_answers_to_the_short_calls_of_a_turn_are_sent_together(serve, monkeypatch):
+    monkeypatch.setattr(leadership, "CHECK_INTERVAL_S", PATIENCE_S)
+    monkeypatch.setattr(request_queue, "SHORT_CALLS_S", PATIENCE_S)
+    served = serve()
+    noted = []
+
+    def look():
+        return [len(noted), first.has_answer()]
+
+    served.server.registerFunction(noted.append, name="note", path="/api")
+    served.server.registerFunction(look, path="/api")
+    with served.client() as first, served.client() as second:
+        with next_turn(served):
+            first.send("note", 1)
+            second.send("look")
+        assert second.receive() == [1, False]
+        assert first.receive() is None
+
+
+def test_answers_before_a_call_that_blocks_are_sent_before_it_ends(serve, monkeypatch):
+    monkeypatch.setattr(leadership, "CHECK_INTERVAL_S", 0.2)
+    monkeypatch.setattr(request_queue, "SHORT_CALLS_S", PATIENCE_S)
+    served = serve()
+    with contextlib.ExitStack() as stack:
+        *others, blocked = [stack.enter_context(served.client()) for _ in range(5)]
+        with next_turn(served):
+            for client in others:
+                client.send("thread")
+            blocked.send("block")
+        assert served.api.begun.acquire(timeout=PATIENCE_S)
+        assert all(client.receive().startswith("served-native") for client in others)
+        assert not served.api.gate.is_set()
+        served.api.gate.set()
+        assert blocked.receive() == "went on"
+
+
 def test_requests_queued_behind_a_call_that_blocks_cost_the_lead_no_second_time(serve, monkeypatch):
     long_paths, mark_long = [], short_calls.ShortCalls.mark_long
 
@@ -206,25 +268,11 @@ def test_requests_queued_behind_a_call_that_blocks_cost_the_lead_no_second_time(
     monkeypatch.setattr(short_calls.ShortCalls, "mark_long", recording_mark_long)
     monkeypatch.setattr(leadership, "CHECK_INTERVAL_S", 0.2)
     served = serve()
-    held, release = threading.Event(), threading.Event()
-
-    def hold(wait=True):
-        if wait:
-            held.set()
-            assert release.wait(PATIENCE_S)
-
-    served.server.registerFunction(hold, path="/hold")
-    served.wait_until_short()
     with contextlib.ExitStack() as stack:
-        holder = stack.enter_context(served.client("/hold"))
-        for _ in range(200):  # so that the calls of this path are short too
-            holder.call("hold", False)
-        holder.send("hold")
-        assert held.wait(PATIENCE_S)
         clients = [stack.enter_context(served.client()) for _ in range(30)]
-        for client in clients:  # all of them come in the manager's next turn
-            client.send("block")
-        release.set()
+        with next_turn(served):
+            for client in clients:
+                client.send("block")
         for _ in clients:
             assert served.api.begun.acquire(timeout=PATIENCE_S)
         served.api.gate.set()
