@@ -22,12 +22,20 @@ _OF_CONNECTION: Final = frozenset({"connection", "date", "keep-alive", "server",
 
 _PART_BYTES: Final = 64 * 1024
 
+# How long a process may take to accept a notice, in seconds; guessed.
+_NOTICE_S: Final = 2.0
+
 
 class UnixConnection(http.client.HTTPConnection):
-    """A connection to a server on a Unix socket."""
+    """A connection to a server on a Unix socket.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost")
+    Args:
+        path: The path of the socket.
+        timeout_s: How long each step may take, in seconds; None for no limit.
+    """
+
+    def __init__(self, path: Path, timeout_s: float | None) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = path
 
     def connect(self) -> None:
@@ -37,6 +45,7 @@ class UnixConnection(http.client.HTTPConnection):
             OSError: Nobody listens there.
         """
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
@@ -125,9 +134,9 @@ class RelayedResponse(AdmittedResponse):
         return self._body
 
 
-def connect(path: Path) -> UnixConnection | None:
+def connect(path: Path, timeout_s: float | None = None) -> UnixConnection | None:
     """Return a connection to the process with this socket; None if it has ended."""
-    connection = UnixConnection(path)
+    connection = UnixConnection(path, timeout_s)
     try:
         connection.connect()
     except OSError:
@@ -137,8 +146,8 @@ def connect(path: Path) -> UnixConnection | None:
 
 
 def notify(path: Path, notice: bytes) -> None:
-    """Send a notice to another process, unless it has ended."""
-    connection = connect(path)
+    """Send a notice to another process, unless it has ended or hangs."""
+    connection = connect(path, _NOTICE_S)
     if connection is None:
         return
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
