@@ -109,6 +109,7 @@ class McpEndpoints:
                 self._answer_of(segment),
                 _METHODS,
                 needs_auth=False,
+                takes_slash=True,
                 is_counted=True,
                 refuses_foreign_pages=True,
                 note_foreign=partial(self._foreign.note, f"/{segment}"),

@@ -33,6 +33,18 @@ def test_first_tool_opens_the_usual_endpoint():
     assert tools(make_marked()) == ["one"]
 
 
+@pytest.mark.parametrize("prefix", [None, "", "/v1"], ids=["without Flask", "mounted", "prefix"])
+def test_slash_at_the_end_makes_no_difference(prefix):
+    server = make_marked()
+    application = server.getWSGI()
+    if prefix is not None:
+        application = flask.Flask("app")
+        server.init_app(application, url_prefix=prefix)
+    for end, status in (("", 200), ("/", 200), ("/x", 404)):
+        request = request_of("tools/list", target=f"{prefix or ''}/mcp{end}")
+        assert call_wsgi(application, request).code == status
+
+
 def test_server_without_tools_has_none():
     server = flaskJSONRPCServer(None, log=0)
     server.registerFunction(lambda: 1, path="/api", name="one")
