@@ -328,9 +328,17 @@ class Pipeline:
         Raises:
             Refusal: It is too large, or cannot be decompressed.
         """
-        text, head = exchange.body(self._max_body_bytes), exchange.head
+        text, head = self.raw_body_of(exchange), exchange.head
         is_encoded = "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"])
         return self.steps.gunzip(text) if is_encoded else text
+
+    def raw_body_of(self, exchange: Exchange) -> bytes:
+        """Return the body of a request for a built-in URL as it has come.
+
+        Raises:
+            Refusal: It is too large.
+        """
+        return exchange.body(self._max_body_bytes)
 
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""

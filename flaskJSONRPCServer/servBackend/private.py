@@ -19,6 +19,10 @@ __all__ = ["PrivateServer"]
 # Requests have more than the body that the sender has got; guessed.
 _MORE_BYTES = 1024 * 1024
 
+# The most requests that are answered at once. A request may wait for one that comes later, so none waits for a thread:
+# what bounds them are the threads of the processes that they come from. Guessed.
+_MOST_REQUESTS = 2000
+
 
 @dataclass(frozen=True, slots=True)
 class ServedParts:
@@ -52,8 +56,8 @@ class PrivateServer:
     ) -> None:
         self.path = path
         bounds = Settings(
-            threads=settings.threads,
-            max_concurrent_calls=settings.max_concurrent_calls,
+            threads=_MOST_REQUESTS,
+            max_concurrent_calls=_MOST_REQUESTS,
             max_body_bytes=settings.max_body_bytes + _MORE_BYTES,
             max_page_body_bytes=settings.max_body_bytes + _MORE_BYTES,
             max_response_bytes=settings.max_response_bytes,

@@ -83,7 +83,7 @@ class Endpoint:
         """
         pipeline = self._sources.pipeline()
         grant = self._admitted(exchange, pipeline)
-        if SESSION_HEADER in exchange.head and (response := self._session_elsewhere(exchange, pipeline)) is not None:
+        if SESSION_HEADER in exchange.head and (response := self._session_elsewhere(exchange)) is not None:
             return response
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
@@ -105,10 +105,10 @@ class Endpoint:
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
 
-    def _session_elsewhere(self, exchange: Exchange, pipeline: Pipeline) -> Response | None:
+    def _session_elsewhere(self, exchange: Exchange) -> Response | None:
         """Return the answer of the process that has the session of a request; None if that is this one, or none."""
-        ids, opens_stream = [exchange.head[SESSION_HEADER]], exchange.method == "GET"
-        return self._processes.answer(exchange, ids, lambda: pipeline.body_of(exchange), stays_open=opens_stream)
+        ids = [exchange.head[SESSION_HEADER]]
+        return self._processes.answer(exchange, ids, stays_open=exchange.method == "GET")
 
     def _admitted(self, exchange: Exchange, pipeline: Pipeline) -> Grant | None:
         """Return what the token of a request allows; None without tokens, if ``auth`` lets it in.
@@ -166,11 +166,7 @@ class Endpoint:
 
     def _tasks_elsewhere(self, request: ClientRequest, exchange: Exchange) -> Response | None:
         """Return the answer of the process that has the tasks of a request; None if that is this one, or none."""
-        body_of = self._sources.pipeline().body_of
-        opens_stream = request.method == LISTEN
-        return self._processes.answer(
-            exchange, task_ids_in(request), lambda: body_of(exchange), stays_open=opens_stream
-        )
+        return self._processes.answer(exchange, task_ids_in(request), stays_open=request.method == LISTEN)
 
     def _stream(self, request: ClientRequest, method: Method, scope: Scope) -> Response:
         """Return the answer with a stream, on which a request is answered."""

@@ -15,8 +15,11 @@ REQUESTS: Final = "/requests"
 NOTICES: Final = "/notices"
 """The URLs at the socket of a process."""
 
-# The fields of a body as the client has framed and compressed it; the sender has undone that.
-_OF_FRAMING: Final = frozenset({"HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "wsgi.input_terminated"})
+# The values of an environ that mean the same in another process.
+_SENT: Final = (str, int, float)
+
+# The fields of a body in chunks, which has been put together.
+_OF_CHUNKS: Final = frozenset({"HTTP_TRANSFER_ENCODING", "wsgi.input_terminated"})
 
 
 def packed(environ: Mapping[str, Any], body: bytes) -> bytes:
@@ -24,9 +27,9 @@ def packed(environ: Mapping[str, Any], body: bytes) -> bytes:
 
     Args:
         environ: Its environ. Objects such as ``wsgi.input`` mean nothing elsewhere, and are left out.
-        body: Its body, decompressed.
+        body: Its body.
     """
-    head = {name: value for name, value in environ.items() if isinstance(value, (str, int)) and name not in _OF_FRAMING}
+    head = {name: value for name, value in environ.items() if isinstance(value, _SENT) and name not in _OF_CHUNKS}
     return b"%b\n%b" % (json.dumps({**head, "CONTENT_LENGTH": str(len(body))}).encode(), body)
 
 

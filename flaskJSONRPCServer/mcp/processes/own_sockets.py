@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ...dispatch.connection import ServerFacts
 from ...errors import BindError
 from ...runtime.concurrency import make_lock
 from ...servBackend.private import PrivateServer
-from ...settings import Settings
+from ..sources import Sources
 from .forwarded import ForwardedApplication
-from .socket_folder import SocketFolder, UnsafeFolderError
+from .socket_folder import FolderError, SocketFolder
 
 __all__ = ["OwnSockets", "SocketError", "WsgiApplication"]
 
 WsgiApplication = Callable[..., Iterable[bytes]]
 
-# How long a process that ends waits for the answers that others expect of it, in seconds; guessed.
-_END_S: Final = 2.0
+# How long a process that ends waits for the answers that others expect of it, in seconds: as long as gunicorn lets it
+# answer its own requests.
+_END_S: Final = 30.0
 
 
 class SocketError(Exception):
@@ -52,23 +52,21 @@ class OwnSockets:
 
     Args:
         folder: Where they are.
-        settings: The settings of the server.
-        facts: The server and its log.
+        sources: The parts of the server.
         take_notice: Called with each notice of another process.
     """
 
-    def __init__(
-        self, folder: SocketFolder, settings: Settings, facts: ServerFacts, take_notice: Callable[[bytes], object]
-    ) -> None:
+    def __init__(self, folder: SocketFolder, sources: Sources, take_notice: Callable[[bytes], object]) -> None:
         self._folder = folder
-        self._settings = settings
-        self._facts = facts
+        self._settings = sources.settings
+        self._facts = sources.facts
+        self._streams = sources.streams
         self._take_notice = take_notice
         self._changing = make_lock()
         self._sockets: tuple[OwnSocket, ...] = ()  # replaced under _changing, read without it
 
     def name_of(self, key: object, application: WsgiApplication) -> str:
-        """Return the name of the socket of an application, which is opened first if there is none.
+        """Return the name of the socket of an application, which is opened first if there is none any more.
 
         Args:
             key: Identifies the application.
@@ -87,31 +85,40 @@ class OwnSockets:
         """Return whether a socket of this process has this name."""
         return any(own.name == name for own in self._of_this_process())
 
-    def close(self) -> None:
-        """Close all sockets, which are opened anew when they are needed."""
+    def close(self, timeout_s: float = 0.0) -> None:
+        """Close all sockets, which are opened anew when they are needed.
+
+        Args:
+            timeout_s: How long to wait for the requests that are being answered.
+        """
         with self._changing:
-            atexit.unregister(self.close)
+            atexit.unregister(self._end)
             closed, self._sockets = self._of_this_process(), ()
         for own in closed:
-            own.server.close(_END_S)
+            own.server.close(timeout_s)
+
+    def _end(self) -> None:
+        """Close all sockets, as the process ends."""
+        self._streams.end_period()
+        self.close(_END_S)
 
     def _of_this_process(self) -> list[OwnSocket]:
         process_id = os.getpid()
         return [own for own in self._sockets if own.process_id == process_id]
 
     def _find(self, key: object) -> OwnSocket | None:
-        return next((own for own in self._of_this_process() if own.key is key), None)
+        found = (own for own in self._of_this_process() if own.key is key)
+        return next((own for own in found if own.server.path.exists()), None)  # a cleaner may have removed the folder
 
     def _open(self, key: object, application: WsgiApplication) -> OwnSocket:
         try:
-            self._folder.make()
             path = self._folder.new_path()
             forwarded = ForwardedApplication(application, self._take_notice)
             name, log = f"{self._facts.name}-processes", self._facts.log
             server = PrivateServer(name, path, forwarded, self._settings, log)
-        except (OSError, BindError, UnsafeFolderError) as exc:
+        except (OSError, BindError, FolderError) as exc:
             raise SocketError(str(exc)) from exc
         own = OwnSocket(path.name, key, os.getpid(), server)
         self._sockets = (*self._sockets, own)
-        atexit.register(self.close)
+        atexit.register(self._end)
         return own

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,9 +18,10 @@ from ...runtime.log_limits import WarnOnce
 from ..asking.sealing import Sealer
 from ..sources import Sources
 from .forwarded import packed
+from .notices import Notice, Notices
 from .own_sockets import OwnSockets, SocketError, WsgiApplication
-from .relay import connect, notify, relay
-from .socket_folder import SocketFolder, UnsafeFolderError
+from .relay import connect, relay
+from .socket_folder import FolderError, SocketFolder
 
 __all__ = ["Processes"]
 
@@ -48,8 +48,12 @@ class Processes:
         self._settings = sources.settings
         self._facade = sources.facts.facade
         self._streams = sources.streams
-        self._folder = SocketFolder(f"flaskJSONRPCServer-{sealer.shared_name('processes')}")
-        self._own = OwnSockets(self._folder, sources.settings, sources.facts, self._take_notice)
+        self._pipeline = sources.pipeline
+        # Servers without a name are taken for processes of the same program, as by the counters of rate limits.
+        name = sealer.shared_name(f"processes {sources.settings.name or ''}")
+        self._folder = SocketFolder(f"flaskJSONRPCServer-{name}")
+        self._own = OwnSockets(self._folder, sources, self._take_notice)
+        self._notices = Notices(self._folder, self._own, sources.facts.log)
         self._listeners: dict[str, Callable[[str | None], object]] = {}
         self._warning = WarnOnce(sources.facts.log)
         sources.background.on_end(self._own.close)
@@ -75,35 +79,37 @@ class Processes:
             self._warn(exchange, str(exc))
             return ""
 
-    def answer(
-        self, exchange: Exchange, ids: Iterable[str], body: Callable[[], bytes], *, stays_open: bool = False
-    ) -> Response | None:
+    def answer(self, exchange: Exchange, ids: Iterable[str], *, stays_open: bool) -> Response | None:
         """Return the answer of another process to a request; None if this one has to answer it.
 
         Args:
             exchange: The request.
             ids: The ids of the sessions or tasks that it is about. The first one that a process has decides.
-            body: Returns the body, decompressed.
             stays_open: Whether a streamed answer stays open, so that ``max_streams`` counts it.
 
         Raises:
-            ServiceUnavailable: The other process has just ended, or ``max_streams`` are open.
+            Refusal: The other process has just ended, ``max_streams`` are open, or the body is refused.
         """
         if not self._are_several(exchange) or IS_FORWARDED in exchange.head:
             return None
         for name in map(name_in, ids):
             if self._own.have(name):
                 return None
-            path = self._folder.path_of(name)
-            response = None if path is None else self._answer_of(path, exchange, body(), stays_open=stays_open)
+            try:
+                path = self._folder.find(name)
+            except FolderError as exc:
+                self._warn(exchange, str(exc))
+                return None
+            response = None if path is None else self._answer_of(path, exchange, stays_open=stays_open)
             if response is not None:
                 return response
         return None
 
-    def _answer_of(self, path: Path, exchange: Exchange, body: bytes, *, stays_open: bool) -> Response | None:
+    def _answer_of(self, path: Path, exchange: Exchange, *, stays_open: bool) -> Response | None:
         """Return the answer of the process with a socket; None if it has ended."""
         # Behind a prefix, the exchange has an environ of its own.
         environ = flask.request.environ if flask.has_request_context() else exchange.environ
+        body = self._pipeline().raw_body_of(exchange) if exchange.method == "POST" else b""
         request = packed(environ, body)
         connection = connect(path)
         if connection is None:
@@ -112,26 +118,19 @@ class Processes:
         return relay(connection, request, keep, self._streams.forget)
 
     def on_notice(self, path: str, callback: Callable[[str | None], object]) -> None:
-        """Call a function with what another process notifies about an endpoint: see :meth:`notify`."""
+        """Call a function with the URI of a resource of an endpoint that has changed, or None for its list of tools."""
         self._listeners[path] = callback
 
     def notify(self, path: str, uri: str | None = None) -> None:
-        """Notify the other processes of a change: of a resource of an endpoint, or with None of its list of tools."""
-        if self._settings.secret is None or not hasattr(socket, "AF_UNIX"):
-            return
-        try:
-            others = [path for path in self._folder.paths() if not self._own.have(path.name)]
-        except (OSError, UnsafeFolderError):
-            return  # the log has a warning of it, as no process can have a socket there
-        notice = json.dumps({"endpoint": path, "uri": uri}).encode()
-        for other in others:
-            notify(other, notice)
+        """Let the other processes notify their clients of a change of an endpoint: of a resource, or of its tools."""
+        if self._settings.secret is not None and hasattr(socket, "AF_UNIX"):
+            self._notices.send(Notice(path, uri))
 
     def _take_notice(self, data: bytes) -> None:
-        notice = json.loads(data)
-        listener = self._listeners.get(notice["endpoint"])
+        notice = Notice.read(data)
+        listener = self._listeners.get(notice.path)
         if listener is not None:
-            listener(notice["uri"])
+            listener(notice.uri)
 
     def _are_several(self, exchange: Exchange) -> bool:
         """Return whether other processes may have sessions and tasks, or may be asked for those of this one."""

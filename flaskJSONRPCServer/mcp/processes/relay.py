@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import socket
 from collections.abc import Callable, Iterable
@@ -88,7 +89,8 @@ class RelayedBody:
         except (OSError, http.client.HTTPException) as exc:
             if self._is_finished:
                 raise StopIteration from None
-            raise ConnectionResetError("the answer of another process has broken off") from exc
+            # gunicorn logs no traceback of this errno, which is that of a client that has gone.
+            raise ConnectionResetError(errno.ECONNRESET, "the answer of another process has broken off") from exc
         if not part:
             raise StopIteration
         return part

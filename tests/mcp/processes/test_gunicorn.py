@@ -1,6 +1,7 @@
 """Sessions and tasks behind gunicorn, whose workers get requests by chance."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.skipif(is_patched(), reason="the workers are processes 
 
 APP = """
 import os
+import pathlib
 
 import flask
 
@@ -34,6 +36,14 @@ server.init_app(app)
 for function in (os.getpid, is_forwarded, greet):
     server.registerFunction(function, path="/api", mcp=True)
 server.registerFunction(hold, path="/api", mcp=Tool(task=True))
+
+
+def hold_forwarded(folder: str, number: int) -> str:
+    (pathlib.Path(folder) / f"{number} {is_forwarded()}").touch()
+    return hold(folder) if is_forwarded() else "not forwarded"
+
+
+server.registerFunction(hold_forwarded, path="/api", mcp=True)
 """
 
 WORKERS = {"gthread": ["--threads", "8"], "gevent": ["-k", "gevent"], "preload": ["--threads", "8", "--preload"]}
@@ -54,6 +64,10 @@ class Gunicorn:
         bind = ["-w", "2", "-b", f"fd://{descriptor}", "--log-level", "error", *options]
         command = [sys.executable, "-m", "gunicorn", *bind, "--pythonpath", f"{ROOT},{folder}", "served_app:app"]
         self._process = subprocess.Popen(command, cwd=folder, pass_fds=[descriptor])
+
+    def replace_workers(self):
+        """End the workers as soon as their requests have been answered, and start others."""
+        self._process.send_signal(signal.SIGHUP)
 
     def close(self):
         self._process.terminate()
@@ -104,6 +118,19 @@ def test_tasks_are_found_by_all(gunicorn, tmp_path):
         assert client.get(task_id)["status"] == "working"
     (tmp_path / "go").touch()
     assert client.wait(task_id)["status"] == "completed"
+
+
+def test_calls_that_were_passed_on_outlast_the_end_of_their_worker(gunicorn, tmp_path):
+    with begin(gunicorn, headers={"Connection": "close"}) as client:  # an open one would keep its worker
+        for number in itertools.count():  # the timeout of the test ends it
+            events = client.call("hold_forwarded", folder=str(tmp_path), number=number)
+            (begun,) = wait_until(lambda number=number: list(tmp_path.glob(f"{number} *")))
+            if begun.name.endswith("True"):
+                break
+        gunicorn.replace_workers()
+        wait_until(lambda: client.exchange(client.request("ping"))[0].status == 404)
+        (tmp_path / "go").touch()
+        assert text_of(events.next()) == "went"
 
 
 def test_sessions_end_with_their_worker(gunicorn):

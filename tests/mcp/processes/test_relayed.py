@@ -157,6 +157,56 @@ def test_process_that_has_ended_has_no_sessions():
         assert answer.status == 200
 
 
+def read_body():
+    flask.request.get_data()
+
+
+def test_hooks_may_read_the_body_of_each_request():
+    with pair(add) as members:
+        for member in members:
+            member.app.before_request(read_body)
+        with session(members) as client:
+            assert client.ask("ping") == {}
+            client.open("GET")
+            assert client.send("DELETE")[1].status == 204
+
+
+def test_hooks_see_the_same_request_in_both_processes():
+    seen = []
+
+    def note():
+        environ = flask.request.environ
+        names = ("HTTP_CONTENT_ENCODING", "CONTENT_LENGTH", "REQUEST_TIME", "REMOTE_ADDR", "PATH_INFO", "HTTP_HOST")
+        seen.append([*map(environ.get, names), flask.request.get_data()])
+
+    with pair(add) as members:
+        for member in members:
+            member.app.before_request(note)
+            member.app.wsgi_app = with_time(member.app.wsgi_app)
+        with session(members) as client:
+            headers = {**client.headers, "Accept": "application/json", "Content-Encoding": "gzip"}
+            ping = gzip.compress(json.dumps(client.request("ping")).encode())
+            assert call_socket(client.address, post(ping, "/mcp", headers=headers)).code == 200
+        in_first, in_second = seen[-2:]
+        assert in_first == in_second
+        assert in_first[0] == "gzip"
+        assert in_first[2] == 1.5
+
+
+def with_time(application):
+    return lambda environ, start_response: application({**environ, "REQUEST_TIME": 1.5}, start_response)
+
+
+def test_calls_that_wait_leave_room_for_their_answers():
+    with pair(greet, threads=2, max_streams=40) as (one, other), contextlib.ExitStack() as stack:
+        client = stack.enter_context(session((one, other), capabilities=CAN_ANSWER))
+        calls = [client.call("greet") for _ in range(10)]
+        questions = [events.next() for events in calls]
+        for events, question in zip(calls, questions, strict=True):
+            client.tell({"id": question["id"], "result": {"action": "decline"}})
+            assert text_of(events.next()) == "decline None"
+
+
 @pytest.mark.parametrize(
     "name", ["", "../x", "x" * 11, "\xe9" * 11, "x" * 5000], ids=["empty", "path", "unknown", "latin", "long"]
 )
