@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from .results import EXTENSION, LATER, PENDING, SCORED, Cell
-from .served import BACKENDS, GUNICORN
+from .served import BACKENDS
 
 __all__ = ["KNOWN", "REVISIONS", "Known", "unexpected"]
 
@@ -25,14 +25,12 @@ class Known:
     Attributes:
         reason: What the program cannot do.
         remedy: What to do instead.
-        scenarios: The kind of each scenario that fails; empty if any may fail.
-        by_chance: Whether some of them may pass, as it depends on the process that gets a request.
+        scenarios: The kind of each scenario that fails.
     """
 
     reason: str
     remedy: str
-    scenarios: Mapping[str, str] = field(default_factory=dict)
-    by_chance: bool = False
+    scenarios: Mapping[str, str]
 
 
 _OLD = "2025-11-25"
@@ -43,31 +41,7 @@ _POLLING = Known(
     {"server-sse-polling": PENDING},
 )
 
-# The scenarios that ask for a task after its creation.
-_TASKS = (
-    "tasks-dispatch-and-envelope",
-    "tasks-lifecycle",
-    "tasks-mrtr-composition",
-    "tasks-mrtr-input",
-    "tasks-request-headers",
-    "tasks-request-state-removal",
-    "tasks-wire-fields",
-)
-
-KNOWN: dict[tuple[str, str], Known] = {
-    **{(backend, _OLD): _POLLING for backend in BACKENDS},
-    (GUNICORN, "2026-07-28"): Known(
-        "a task lives in one process, and requests come to any of them: the others do not know its id",
-        "a proxy that sends all requests of a client to the same process",
-        dict.fromkeys(_TASKS, EXTENSION),
-        by_chance=True,
-    ),
-    (GUNICORN, _OLD): Known(
-        "a session lives in one process, and requests come to any of them: 404 from the others",
-        "a proxy that sends all requests of a client to the same process, or a revision without sessions",
-        by_chance=True,
-    ),
-}
+KNOWN: dict[tuple[str, str], Known] = {(backend, _OLD): _POLLING for backend in BACKENDS}
 
 
 def unexpected(cell: Cell) -> Iterator[str]:
@@ -77,12 +51,9 @@ def unexpected(cell: Cell) -> Iterator[str]:
     where = f"{cell.backend}, {cell.revision}"
     if totals(cell) != REVISIONS[cell.revision]:
         yield f"{where}: the suite has run {totals(cell)}, rather than {REVISIONS[cell.revision]}"
-    if known is not None and not known.scenarios:
-        return
     listed = set() if known is None else set(known.scenarios)
     yield from (f"{where}: {name} fails: {failed[name]}" for name in sorted(set(failed) - listed))
-    if known is not None and not known.by_chance:
-        yield from (f"{where}: {name} passes" for name in sorted(listed - set(failed)))
+    yield from (f"{where}: {name} passes" for name in sorted(listed - set(failed)))
 
 
 def totals(cell: Cell) -> dict[str, int]:

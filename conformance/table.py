@@ -12,8 +12,6 @@ __all__ = ["as_table", "expected_table"]
 
 _WORDS = {SCORED: "scored", PENDING: "pending", EXTENSION: "of Tasks", LATER: "added later"}
 
-_BY_CHANCE = "by chance, see below"
-
 
 def as_table(cells: Iterable[Cell]) -> str:
     """Return a table of what has passed, with a row for each program."""
@@ -31,15 +29,8 @@ def expected_table() -> str:
 
 
 def expected_words(revision: str, known: Known | None) -> str:
-    if known is not None and not known.scenarios:
-        return _BY_CHANCE
     failing = [] if known is None else list(known.scenarios.values())
-    can_vary = known is not None and known.by_chance
-    counts = {}
-    for kind, most in REVISIONS[revision].items():
-        bound = "at least " if can_vary and kind in failing else ""
-        counts[kind] = f"{bound}{most - failing.count(kind)}/{most}"
-    return as_words(counts)
+    return as_words({kind: f"{most - failing.count(kind)}/{most}" for kind, most in REVISIONS[revision].items()})
 
 
 def reasons() -> Iterable[str]:
@@ -48,7 +39,7 @@ def reasons() -> Iterable[str]:
     for known in {id(known): known for known in KNOWN.values()}.values():
         places = [place for place, other in KNOWN.items() if other is known]
         programs = ", ".join(backend for backend, _ in places)
-        names = ", ".join(f"`{name}`" for name in sorted(known.scenarios)) or "any scenario"
+        names = ", ".join(f"`{name}`" for name in sorted(known.scenarios))
         yield f"| {programs} | {places[0][1]} | {names} | {known.reason} | {known.remedy} |\n"
 
 

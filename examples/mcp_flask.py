@@ -7,12 +7,11 @@ are:
 
     curl http://127.0.0.1:8080/
 
-In production, use one process, since most clients have sessions, which live in one process. Each such client keeps a
-stream open, which takes a thread:
+In production, use a server with threads: most clients keep a stream open, which takes one. Several processes need the
+same secret, by which they find each other:
 
-    gunicorn --chdir examples --workers 1 --threads 64 --bind 127.0.0.1:8080 mcp_flask:app
-
-Several processes serve clients without sessions only, and all of them need the same secret in FJRPC_SECRET.
+    export FJRPC_SECRET=$(python -c "import secrets; print(secrets.token_urlsafe(48))")
+    gunicorn --chdir examples --workers 2 --threads 64 --bind 127.0.0.1:8080 mcp_flask:app
 """
 
 import os

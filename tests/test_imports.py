@@ -45,7 +45,7 @@ MCP_LAYERS = (
     {"endpoints"},
     {"public"},
     {"http", "stdio"},
-    {"__init__", "endpoint_options", "sessions"},
+    {"__init__", "endpoint_options", "processes", "sessions"},
     {"features"},
     {"service", "tasks"},
     {"calls"},

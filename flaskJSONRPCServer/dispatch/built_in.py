@@ -30,6 +30,7 @@ class BuiltInUrl:
             headers of ``cors``; ``answer`` gets all others.
         needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
         has_children: Whether it has all URLs below it too.
+        takes_slash: Whether it may have a slash at its end.
         is_immediate: Whether it is answered although all threads are busy and requests are held. It has neither
             ``auth`` nor rate limits, takes every Host, and must not wait for long.
         auth: A function that is asked instead of ``auth``; None for that.
@@ -45,6 +46,7 @@ class BuiltInUrl:
     methods: tuple[str, ...] = ("GET", "HEAD")
     needs_auth: bool = True
     has_children: bool = False
+    takes_slash: bool = False
     is_immediate: bool = False
     auth: Auth | None = None
     is_counted: bool = False
@@ -111,9 +113,11 @@ class BuiltInUrls:
         """Return the built-in URL of a path and the rest of the path; None if there is none."""
         segment, slash, rest = wsgi_path[1:].partition("/")
         url = self._by_segment.get(segment)
-        if url is None or (slash and not url.has_children):
+        if url is None:
             return None
-        return url, slash + rest
+        if not slash or url.has_children:
+            return url, slash + rest
+        return (url, "") if url.takes_slash and not rest else None
 
     def find_for(self, head: Environ) -> FoundUrl | None:
         """Return the built-in URL of a request, as :meth:`find`; None also if the URL does not take its method."""

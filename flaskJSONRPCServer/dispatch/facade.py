@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -41,6 +41,9 @@ class ServerFacade(Protocol):
     @property
     def _backend_context(self) -> BackendContext:
         """Return what the exec backends of the package are started with."""
+
+    def getWSGI(self) -> Callable[..., Iterable[bytes]]:
+        """Return the WSGI callable."""
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the statistics."""

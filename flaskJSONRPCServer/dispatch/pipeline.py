@@ -19,7 +19,7 @@ from ..http.cors import Cors, is_allowed
 from ..http.event_streams import StreamedResponse
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Misdirected, Refusal
-from ..http.request import ARRIVED_AT, Environ, ReceivedRequest, Request
+from ..http.request import ARRIVED_AT, IS_FORWARDED, Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
@@ -267,7 +267,7 @@ class Pipeline:
         self._check_built_in(exchange.head, url, self._guard if site is None else site.guard)
         if exchange.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
-        if self.steps.limiter is not None:
+        if self.steps.limiter is not None and IS_FORWARDED not in exchange.head:  # the other process has counted it
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
         if url.needs_auth and (auth := url.auth or self._auth) is not None:
             self._authorizer.ask(auth, exchange, url.path, None)
@@ -334,6 +334,14 @@ class Pipeline:
         if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
             return self.steps.gunzip(text)
         return text
+
+    def raw_body_of(self, exchange: Exchange) -> bytes:
+        """Return the body of a request for a built-in URL as it has come.
+
+        Raises:
+            Refusal: It is too large.
+        """
+        return exchange.body(self._max_body_bytes)
 
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""

@@ -22,6 +22,7 @@ __all__ = [
     "CLIENT_SOCKET",
     "CLIENT_SOCKETS",
     "EXCHANGE",
+    "IS_FORWARDED",
     "IS_WRAPPED",
     "SEND_HEAD",
     "Environ",
@@ -40,6 +41,9 @@ CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 
 EXCHANGE = "flaskJSONRPCServer.exchange"
 """The key of a WSGI environ for the request of the serving backend ``native``, whose answer may be a stream."""
+
+IS_FORWARDED = "flaskJSONRPCServer.is_forwarded"
+"""The key of a WSGI environ that says that another process of the program has passed the request on."""
 
 IS_WRAPPED = "flaskJSONRPCServer.is_wrapped"
 """The key of a WSGI environ that says that an application of the user may have wrapped the answer."""

@@ -13,13 +13,13 @@ from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.concurrency import make_reentrant_lock
-from ..runtime.log_limits import WarnOnce
 from ..runtime.logs import INFO, WARNING
 from .asking.sealing import Sealer
 from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
 from .http.foreign_requests import ForeignRequests
-from .public import McpEndpoint
+from .processes.processes import Processes
+from .public import McpEndpoint, SharedParts
 from .sessions.waiting import WaitingCalls
 from .sources import Sources
 
@@ -28,12 +28,6 @@ __all__ = ["McpEndpoints"]
 _DEFAULT_SEGMENT: Final = "mcp"
 _METHODS: Final = ("POST", "GET", "DELETE", "HEAD", "OPTIONS")
 _METADATA_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-
-_SEVERAL_PROCESSES: Final = (
-    "{path} is served by several processes, and sessions and tasks live in the one that began them: another answers "
-    "404 or -32602. Run one process with more threads, or send all requests of a client to the same process"
-)
-_UNSHARED: Final = "; without secret=, no other process takes the answers to a question either"
 
 
 class McpEndpoints:
@@ -55,9 +49,10 @@ class McpEndpoints:
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced under _changing, read without it
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
-        self._waiting = WaitingCalls(sources.waiting_limits, sources.facts.log)
         self._hidden: set[str] = set()  # the URLs that the log has warned of
-        self._several_processes = WarnOnce(sources.facts.log)
+        sealer = Sealer.of(sources.settings.secret)
+        waiting = WaitingCalls(sources.waiting_limits, sources.facts.log)
+        self._shared = SharedParts(sealer, waiting, Processes(sources, sealer))
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -106,8 +101,7 @@ class McpEndpoints:
         return [{"path": endpoint.path, "methods": endpoint.methods_of_tools(exchange)} for endpoint in self]
 
     def _opened(self, segment: str, options: EndpointOptions, present: dict[str, McpEndpoint]) -> McpEndpoint:
-        sealer = Sealer.of(self._sources.settings.secret)
-        endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer, self._waiting)
+        endpoint = McpEndpoint(f"/{segment}", self._sources, options, self._shared)
         # The endpoint asks auth itself: its tokens may take the place of that.
         self._add_once(
             BuiltInUrl(
@@ -115,6 +109,7 @@ class McpEndpoints:
                 self._answer_of(segment),
                 _METHODS,
                 needs_auth=False,
+                takes_slash=True,
                 is_counted=True,
                 refuses_foreign_pages=True,
                 note_foreign=partial(self._foreign.note, f"/{segment}"),
@@ -150,15 +145,10 @@ class McpEndpoints:
             if endpoint is None:
                 raise NotFound("there is nothing at this URL")
             if exchange.head.get("wsgi.multiprocess"):
-                self._warn_of_processes(endpoint.path)
+                self._shared.processes.check(exchange)
             return endpoint.answer(exchange, rest)
 
         return answer
-
-    def _warn_of_processes(self, path: str) -> None:
-        """Warn once that another process may get the next request of a client: only the first request shows that."""
-        remedy = _UNSHARED if self._sources.settings.secret is None else ""
-        self._several_processes.write(_SEVERAL_PROCESSES.format(path=path) + remedy)
 
     def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request for the metadata of the tokens of an endpoint.

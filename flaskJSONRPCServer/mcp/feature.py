@@ -81,6 +81,7 @@ class Method:
             raises a Refusal or an McpError.
         failure: Returns the result that tells a model that the request has failed; None if an error says so.
         is_in_sessions: Whether the revisions with sessions have it too.
+        names_task: Whether a request is about a task, which another process may have.
     """
 
     answer: Callable[[ClientRequest, Scope], Result]
@@ -88,6 +89,7 @@ class Method:
     admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
     failure: Callable[[JsonRpcException], Result] | None = None
     is_in_sessions: bool = True
+    names_task: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from .features.resources import ResourceOptions, Resources
 from .features.tools import Tools
 from .http.endpoint import Endpoint
 from .http.session_endpoint import SessionEndpoint
+from .processes.processes import Processes
 from .protocol.revisions import SERVER_INFO
 from .service import Identity, Service
 from .sessions.service import SessionService
@@ -39,12 +41,27 @@ from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
 from .tasks.task import TaskTimes
 from .tasks.tasks import Tasks
 
-__all__ = ["McpEndpoint"]
+__all__ = ["McpEndpoint", "SharedParts"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _STATE_TTL_S: Final = 600.0
 _KEEP_ALIVE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What all endpoints of a server share.
+
+    Attributes:
+        sealer: Signs what clients bring back.
+        waiting: Counts the calls of the server that wait for answers.
+        processes: The processes that have sessions and tasks.
+    """
+
+    sealer: Sealer
+    waiting: WaitingCalls
+    processes: Processes
 
 
 class McpEndpoint:
@@ -54,8 +71,7 @@ class McpEndpoint:
         path: Its path, such as ``/mcp``.
         sources: The parts of the server.
         options: Its options.
-        sealer: Signs what clients bring back.
-        waiting: Counts the calls of the server that wait for answers.
+        shared: What it shares with other endpoints.
 
     Attributes:
         path: As given.
@@ -64,9 +80,7 @@ class McpEndpoint:
             that the other would not ask for.
     """
 
-    def __init__(
-        self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer, waiting: WaitingCalls
-    ) -> None:
+    def __init__(self, path: str, sources: Sources, options: EndpointOptions, shared: SharedParts) -> None:
         self.path = path
         self.allows_automatic_one = options.expose is not None and options.authorization is None
         self._sources = sources
@@ -74,14 +88,18 @@ class McpEndpoint:
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.codec, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec, sources.facts.log)
+        self._processes = shared.processes
+        shared.processes.on_notice(path, self._take_notice)
         self._tokens = self._token_guard()
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
-        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, self._server_info)
+        self._tasks = Tasks(
+            sources, self._subscriptions, self._caller_of, times, self._server_info, self._processes.new_id
+        )
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        self._rounds = SealedRounds(path, sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
-        self._session_service = SessionService(sources, self._service, self._resources.has, waiting)
+        self._rounds = SealedRounds(path, shared.sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
+        self._session_service = SessionService(sources, self._service, self._resources.has, shared.waiting)
         table = Sessions()
         sources.background.on_tick(table.purge)
         sessions = SessionEndpoint(
@@ -91,9 +109,12 @@ class McpEndpoint:
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,
             sources.facts.log,
+            self._processes.new_id,
         )
         sources.background.on_end(sessions.end_all)
-        endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
+        endpoint = Endpoint(
+            path, sources, self._service, self._rounds, sessions, self._processes, _KEEP_ALIVE_S, self._tokens
+        )
         self.answer = endpoint.answer
 
     def serve_lines(
@@ -144,13 +165,14 @@ class McpEndpoint:
     def tools_changed(self) -> None:
         """Notify clients of a changed list of tools. The server does so itself when it registers or reloads."""
         self._subscriptions.list_changed(TOOLS)
+        self._processes.notify(self.path)
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Notify clients of a changed list of tools, if it has changed."""
         if not self._subscriptions:
             return
         if self._catalogs.of(before).definitions() != self._catalogs.of(after).definitions():
-            self.tools_changed()
+            self._subscriptions.list_changed(TOOLS)  # other processes notice their own changes
 
     def resource(
         self,
@@ -197,6 +219,14 @@ class McpEndpoint:
         if not self._resources.has(uri):
             raise RegistrationError(f"uri={uri!r} is refused: {self.path} has no such resource, and no template for it")
         self._subscriptions.resource_updated(uri)
+        self._processes.notify(self.path, uri)
+
+    def _take_notice(self, uri: str | None) -> None:
+        """Notify the clients of this process of what has changed in another one."""
+        if uri is None:
+            self._subscriptions.list_changed(TOOLS)
+        else:
+            self._subscriptions.resource_updated(uri)
 
     def prompt(
         self,

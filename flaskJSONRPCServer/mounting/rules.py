@@ -65,9 +65,8 @@ def built_in_rules(prefix: str, urls: list[BuiltInUrl], endpoint: str) -> list[R
         by_methods.setdefault(url.methods, []).append(url.segment)
     rules = [make_rule(f"{prefix}{any_of(segments)}", endpoint, methods) for methods, segments in by_methods.items()]
     for url in urls:
-        if url.has_children:
-            rule = f"{prefix}{any_of([url.segment])}/"
-            rules += [make_rule(f"{rule}{rest}", endpoint, url.methods) for rest in ("<path:rest>", "")]
+        below = ("<path:rest>", "") if url.has_children else ("",) if url.takes_slash else ()
+        rules += [make_rule(f"{prefix}{any_of([url.segment])}/{rest}", endpoint, url.methods) for rest in below]
     return rules
 
 

@@ -74,10 +74,13 @@ class Client:
         capabilities: What the client offers.
         headers: Further header fields of all requests.
         path: The path of the endpoint.
+
+    Attributes:
+        address: Where the next request goes.
     """
 
     def __init__(self, server, revision="2025-11-25", capabilities=None, headers=None, path="/mcp"):
-        self._address = server.addresses[0]
+        self.address = server.addresses[0]
         self._path = path
         self._open = contextlib.ExitStack()
         self._ids = itertools.count(1)
@@ -95,7 +98,7 @@ class Client:
     def send(self, method, message=None, headers=None):
         """Send an HTTP request, and return the connection and the head of the answer."""
         connection = self._open.enter_context(
-            contextlib.closing(http.client.HTTPConnection(*self._address, timeout=PATIENCE_S))
+            contextlib.closing(http.client.HTTPConnection(*self.address, timeout=PATIENCE_S))
         )
         fields = {"Accept": BOTH, "Content-Type": "application/json", **self.headers, **(headers or {})}
         body = None if message is None else json.dumps(message)

@@ -75,6 +75,9 @@ class TaskClient:
 class SocketClient(TaskClient):
     """Asks a server by its socket."""
 
+    def __init__(self, server):
+        self.server = server
+
     def ask(self, method, **params):
         request = request_of(method, params, capabilities=TAKES_TASKS)
         return call_socket(self.server.addresses[0], request).json()

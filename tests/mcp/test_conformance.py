@@ -8,7 +8,7 @@ import pytest
 from conformance.__main__ import cells_of
 from conformance.known import KNOWN, REVISIONS, unexpected
 from conformance.results import PENDING, SCORED, Cell, Outcome
-from conformance.served import BACKENDS, GUNICORN, ServedError, served
+from conformance.served import BACKENDS, ServedError, served
 from conformance.suite import outcomes_in
 from conformance.table import as_table, expected_table
 
@@ -70,13 +70,6 @@ def cell_of(backend, revision, *failing):
         ),
         pytest.param(cell_of("native", "2025-11-25"), ["native, 2025-11-25: server-sse-polling passes"], id="better"),
         pytest.param(cell_of("native", "2025-11-25", ("server-sse-polling", PENDING)), [], id="known"),
-        pytest.param(cell_of(GUNICORN, "2025-11-25", ("ping", SCORED)), [], id="any by chance"),
-        pytest.param(cell_of(GUNICORN, "2026-07-28"), [], id="none by chance"),
-        pytest.param(
-            cell_of(GUNICORN, "2026-07-28", ("ping", SCORED)),
-            [f"{GUNICORN}, 2026-07-28: ping fails: why"],
-            id="worse beside chance",
-        ),
     ],
 )
 def test_differences_from_the_known_reasons(cell, lines):

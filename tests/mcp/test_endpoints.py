@@ -33,6 +33,18 @@ def test_first_tool_opens_the_usual_endpoint():
     assert tools(make_marked()) == ["one"]
 
 
+@pytest.mark.parametrize("prefix", [None, "", "/v1"], ids=["without Flask", "mounted", "prefix"])
+def test_slash_at_the_end_makes_no_difference(prefix):
+    server = make_marked()
+    application = server.getWSGI()
+    if prefix is not None:
+        application = flask.Flask("app")
+        server.init_app(application, url_prefix=prefix)
+    for end, status in (("", 200), ("/", 200), ("/x", 404)):
+        request = request_of("tools/list", target=f"{prefix or ''}/mcp{end}")
+        assert call_wsgi(application, request).code == status
+
+
 def test_server_without_tools_has_none():
     server = flaskJSONRPCServer(None, log=0)
     server.registerFunction(lambda: 1, path="/api", name="one")
@@ -61,17 +73,26 @@ def test_endpoint_offers_log_messages():
     assert result_of(make_marked(), "server/discover")["capabilities"]["logging"] == {}
 
 
-@pytest.mark.parametrize(("secret", "says_so"), [(None, True), ("s" * 32, False)], ids=["no secret", "secret"])
-def test_first_request_in_one_of_several_processes_is_a_warning(caplog, secret, says_so):
-    application = make_marked(secret=secret, log=2).getWSGI()
-    environ = {**environ_of(request_of("tools/list")), "wsgi.multiprocess": True}
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, "the server has no secret="),
+        ({"secret": "s" * 32, "multithread": False}, "each process has one thread, and sessions need several"),
+        ({"secret": "s" * 32}, None),
+    ],
+    ids=["no secret", "one thread", "all well"],
+)
+def test_first_request_in_one_of_several_processes_that_cannot_reach_each_other_is_a_warning(caplog, options, reason):
+    has_threads = options.pop("multithread", True)
+    application = make_marked(log=2, **options).getWSGI()
+    environ = {**environ_of(request_of("tools/list")), "wsgi.multiprocess": True, "wsgi.multithread": has_threads}
     for _ in range(2):
         request = request_of("tools/list")
         environ["wsgi.input"] = io.BytesIO(request.body)
         assert b"one" in b"".join(application(environ, lambda status, headers: None))
 
-    (warning,) = [text for text in caplog.messages if "/mcp is served by several processes" in text]
-    assert ("without secret=" in warning) is says_so
+    warnings = [text for text in caplog.messages if "/mcp is served by several processes" in text]
+    assert [reason in text for text in warnings] == [True] * (reason is not None)
 
 
 def test_endpoint_with_a_choice_at_another_path_leaves_the_usual_one():

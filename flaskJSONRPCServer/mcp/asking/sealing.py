@@ -140,6 +140,10 @@ class Sealer:
         payload: dict[str, Any] = json.loads(body[_TAG.stop :])
         return payload
 
+    def shared_name(self, purpose: str) -> str:
+        """Return a name that all sealers of one secret know, and that nobody else can guess: 32 hexadecimal digits."""
+        return expanded(self._key, b"name\0" + purpose.encode()).hex()[:32]
+
     def _tag(self, purpose: str, bound_to: Sequence[str | bytes]) -> bytes:
         key = expanded(self._key, b"owner\0" + purpose.encode())
         return hmac.digest(key, b"".join(map(delimited, bound_to)), "sha256")[: _TAG.stop - _TAG.start]

@@ -17,6 +17,7 @@ from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcRespo
 from ..authorization import TokenGuard
 from ..calls.open_call import OpenCall, plain_control
 from ..feature import AnyRounds, Method, Scope
+from ..processes.processes import Processes
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import event
 from ..protocol.headers import VERSION_HEADER, check_headers
@@ -27,6 +28,7 @@ from ..service import Reply, Service
 from ..sessions.service import Caller
 from ..sources import Sources
 from ..subscriptions import filter_of
+from ..tasks.tasks import task_ids_in
 from .accepting import Accepted, accepted_by
 from .answers import empty_answer, event_stream, json_answer, text_answer
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
@@ -47,6 +49,7 @@ class Endpoint:
         service: Answers messages.
         rounds: Runs functions that may ask the client.
         sessions: Answers clients with sessions.
+        processes: The processes that have sessions and tasks.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
         tokens: Checks the tokens of clients; None if ``auth`` does it.
     """
@@ -58,6 +61,7 @@ class Endpoint:
         service: Service,
         rounds: AnyRounds,
         sessions: SessionEndpoint,
+        processes: Processes,
         keep_alive_s: float,
         tokens: TokenGuard | None = None,
     ) -> None:
@@ -66,6 +70,7 @@ class Endpoint:
         self._service = service
         self._rounds = rounds
         self._sessions = sessions
+        self._processes = processes
         self._keep_alive_s = keep_alive_s
         self._tokens = tokens
 
@@ -81,6 +86,8 @@ class Endpoint:
             grant = self._tokens.check(exchange)
         elif pipeline.has_auth:
             pipeline.authorise(exchange, self._path, None)
+        if SESSION_HEADER in exchange.head and (response := self._session_elsewhere(exchange)) is not None:
+            return response
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
         pipeline.check_media_type(exchange.head)
@@ -96,6 +103,11 @@ class Endpoint:
             return self._answer_without_revision(message, scope, accepted)
         except McpError as exc:
             return self._answer_refused(message, exc)
+
+    def _session_elsewhere(self, exchange: Exchange) -> Response | None:
+        """Return the answer of the process that has the session of a request; None if that is this one, or none."""
+        ids = [exchange.head[SESSION_HEADER]]
+        return self._processes.answer(exchange, ids, stays_open=exchange.method == "GET")
 
     def _answer_without_body(self, caller: Caller) -> Response:
         if SESSION_HEADER not in caller.exchange.head:
@@ -139,14 +151,20 @@ class Endpoint:
         if request.revision != CURRENT:
             raise UnsupportedVersion(request.revision)
         if request.method == LISTEN:
-            return self._listen(request, scope, accepted)
+            return self._tasks_elsewhere(request, scope.exchange) or self._listen(request, scope, accepted)
         method = self._service.method(request.method)
+        if method.names_task and (response := self._tasks_elsewhere(request, scope.exchange)) is not None:
+            return response
         admit = method.admit
         admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
             return self._stream(request, method, scope)
         return json_answer(self._service.reply(request, method, scope))
+
+    def _tasks_elsewhere(self, request: ClientRequest, exchange: Exchange) -> Response | None:
+        """Return the answer of the process that has the tasks of a request; None if that is this one, or none."""
+        return self._processes.answer(exchange, task_ids_in(request), stays_open=request.method == LISTEN)
 
     def _stream(self, request: ClientRequest, method: Method, scope: Scope) -> Response:
         """Return the answer with a stream, on which a request is answered."""
@@ -180,6 +198,7 @@ class Endpoint:
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
         watches = self._service.watches(request, scope)
+        self._processes.join(scope.exchange)  # which then learns of changes in others
 
         def run(stream: AnswerStream) -> None:
             subscriptions = self._service.subscriptions

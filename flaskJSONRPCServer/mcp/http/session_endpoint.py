@@ -42,8 +42,8 @@ _ACCEPTED: Final = "202 Accepted"
 _WITH_EMPTY_EVENTS: Final = "2025-11-25"
 
 _UNKNOWN: Final = (
-    "a client sent the id of a session that is not in this process: it has ended, or another process has it. "
-    "Sessions need a server of one process; see docs/mcp.md"
+    "a client sent the id of a session that this process does not have: the session or its process has ended, or "
+    "another process has it; see docs/mcp.md"
 )
 
 
@@ -57,6 +57,7 @@ class SessionEndpoint:
         caller_of: Returns the caller of a request, hashed.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
         log: Gets a warning of unknown sessions.
+        new_id: Returns the id of a session that begins in a request, given what is random in it.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SessionEndpoint:
         caller_of: Callable[[Caller], bytes],
         keep_alive_s: float,
         log: ServerLog,
+        new_id: Callable[[Exchange, str], str],
     ) -> None:
         self._service = service
         self._sessions = sessions
@@ -74,6 +76,7 @@ class SessionEndpoint:
         self._caller_of = caller_of
         self._keep_alive_s = keep_alive_s
         self._unknown = WarnOnce(log)
+        self._new_id = new_id
 
     def begin(self, message: JsonRpcRequest, caller: Caller, accepted: Accepted) -> Response:
         """Answer ``initialize`` with a new session.
@@ -82,7 +85,8 @@ class SessionEndpoint:
             McpError: The request is malformed.
             ServiceUnavailable: There are too many sessions.
         """
-        state = self._service.new_session(new_session_id(), message)
+        session_id = self._new_id(caller.exchange, new_session_id())
+        state = self._service.new_session(session_id, message)
         streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
         # First, as the session can end as soon as it is added.

@@ -18,7 +18,7 @@ from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcError
 from ..asking.ask import HIDDEN_KEYS
 
-__all__ = ["Task", "TaskTimes", "error_members"]
+__all__ = ["Task", "TaskTimes", "error_members", "new_task_id"]
 
 _ID_BYTES: Final = 24
 
@@ -27,6 +27,11 @@ _UNFETCHED_S: Final = 60.0
 
 # The statuses before the end.
 _OPEN: Final = frozenset({"working", "input_required"})
+
+
+def new_task_id() -> str:
+    """Return an id that cannot be guessed."""
+    return secrets.token_urlsafe(_ID_BYTES)
 
 
 class TaskTimes:
@@ -56,21 +61,23 @@ class Task:
     keeps is text: values would take many times the memory.
 
     Args:
+        task_id: Its id.
         owner: Who has made the call, hashed.
         times: How long it lives.
         codec: Returns what writes and reads the values.
         id_bytes: The size of the id of the call.
 
     Attributes:
-        id: Its id. It cannot be guessed.
-        owner, id_bytes: As given.
+        id, owner, id_bytes: As given.
         expires_at: When it may be forgotten, on the monotonic clock.
         makes_room_at: When it may be forgotten for the sake of another: once its client has its outcome, or has not
             asked for a while. Infinity before its end.
     """
 
-    def __init__(self, owner: bytes, times: TaskTimes, codec: Callable[[], Codec], id_bytes: int = 0) -> None:
-        self.id = secrets.token_urlsafe(_ID_BYTES)
+    def __init__(
+        self, task_id: str, owner: bytes, times: TaskTimes, codec: Callable[[], Codec], id_bytes: int = 0
+    ) -> None:
+        self.id = task_id
         self.owner = owner
         self.id_bytes = id_bytes
         self.expires_at = time.monotonic() + times.ttl_s

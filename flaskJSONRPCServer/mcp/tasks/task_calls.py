@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...dispatch.call_control import CallControl
+from ...dispatch.exchange import Exchange
 from ...sansio_jsonrpc import JsonRpcException
 from ..asking.ask import MAY_BEGIN_TASK, questions_in
 from ..asking.rounds import refuse_unsupported
@@ -18,7 +19,7 @@ from ..sources import Sources
 from .pending_call import Outcome, PendingCall
 from .runner import TaskRunner
 from .store import TaskStore
-from .task import Task, TaskTimes
+from .task import Task, TaskTimes, new_task_id
 from .work import CalledFunction, TaskWork
 
 __all__ = ["TaskCalls", "TaskMode"]
@@ -39,6 +40,7 @@ class TaskCalls:
         runner: Runs their functions.
         caller_of: Returns whom a request comes from, hashed.
         times: How long tasks live.
+        new_id: Returns the id of a task that begins in a request, given what is random in it.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class TaskCalls:
         runner: TaskRunner,
         caller_of: Callable[[Scope], bytes],
         times: TaskTimes,
+        new_id: Callable[[Exchange, str], str],
     ) -> None:
         self._sources = sources
         self._store = store
         self._runner = runner
         self._caller_of = caller_of
         self._times = times
+        self._new_id = new_id
         self._works: dict[Task, TaskWork] = {}  # of the tasks that have not ended; each step on it is atomic
 
     def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
@@ -172,7 +176,8 @@ class TaskCalls:
         Raises:
             TooManyTasks: There is no room.
         """
-        task = Task(self._caller_of(scope), self._times, self._sources.codec, work.id_bytes)
+        task_id = self._new_id(scope.exchange, new_task_id())
+        task = Task(task_id, self._caller_of(scope), self._times, self._sources.codec, work.id_bytes)
         answers_bytes = task.begin_with(answers)
         self._store.add(task, work.size_bytes + answers_bytes)
         self._works[task] = work

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from ...dispatch.exchange import Exchange
 from ...sansio_jsonrpc import JsonRpcError
 from ..asking.rounds import answers_in
 from ..feature import Feature, Method, Result, Scope
@@ -27,10 +28,11 @@ from .store import TaskBounds, TaskStore
 from .task import Task, TaskTimes
 from .task_calls import TaskCalls
 
-__all__ = ["EXTENSION", "Tasks", "require_tasks", "takes_tasks"]
+__all__ = ["EXTENSION", "Tasks", "require_tasks", "takes_tasks", "task_ids_in"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
+_TASK_ID: Final = "taskId"
 _TASK_IDS: Final = "taskIds"
 _MOST_IDS: Final = 1000
 
@@ -44,6 +46,7 @@ class Tasks:
         caller_of: Returns whom a request comes from, hashed.
         times: How long tasks live.
         server_info: Returns what the endpoint says about itself in each result.
+        new_id: Returns the id of a task that begins in a request, given what is random in it.
         bounds: How many there may be.
 
     Attributes:
@@ -57,6 +60,7 @@ class Tasks:
         caller_of: Callable[[Scope], bytes],
         times: TaskTimes,
         server_info: Callable[[], Mapping[str, Any]],
+        new_id: Callable[[Exchange, str], str],
         bounds: TaskBounds | None = None,
     ) -> None:
         self._sources = sources
@@ -64,13 +68,13 @@ class Tasks:
         self._caller_of = caller_of
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
         self._runner = TaskRunner(sources, self._store, ShownMembers(sources, self._store, server_info), self._changed)
-        self.calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
+        self.calls = TaskCalls(sources, self._store, self._runner, caller_of, times, new_id)
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
-            "tasks/get": Method(self.get, admit=require_tasks, is_in_sessions=False),
-            "tasks/update": Method(self.update, admit=require_tasks, is_in_sessions=False),
-            "tasks/cancel": Method(self.cancel, admit=require_tasks, is_in_sessions=False),
+            "tasks/get": Method(self.get, admit=require_tasks, is_in_sessions=False, names_task=True),
+            "tasks/update": Method(self.update, admit=require_tasks, is_in_sessions=False, names_task=True),
+            "tasks/cancel": Method(self.cancel, admit=require_tasks, is_in_sessions=False, names_task=True),
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
 
@@ -127,7 +131,7 @@ class Tasks:
         Raises:
             InvalidParams: The caller has no such task, or its time is over.
         """
-        task_id = request.params.get("taskId")
+        task_id = request.params.get(_TASK_ID)
         if not isinstance(task_id, str):
             raise MalformedRequest("Invalid params: taskId is not a string")
         task = self._store.find(task_id, self._caller_of(scope))
@@ -148,6 +152,13 @@ class Tasks:
         for task in self._store.open_tasks():
             if task.give_up(JsonRpcError(INTERNAL_ERROR, "The server has stopped")):
                 self._changed(task)
+
+
+def task_ids_in(request: ClientRequest) -> list[str]:
+    """Return the ids of the tasks that a request is about, as far as they are strings."""
+    wanted = request.params.get("notifications")
+    ids = wanted.get(_TASK_IDS) if isinstance(wanted, dict) else [request.params.get(_TASK_ID)]
+    return [task_id for task_id in ids if isinstance(task_id, str)] if isinstance(ids, list) else []
 
 
 def takes_tasks(request: ClientRequest) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from flaskJSONRPCServer.mcp.protocol.errors import TooManyTasks
 from flaskJSONRPCServer.mcp.tasks.store import TaskBounds, TaskStore
-from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes
+from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes, new_task_id
 from flaskJSONRPCServer.sansio_jsonrpc import make_codec
 
 CODEC = make_codec("json")
@@ -20,7 +20,7 @@ class Store(TaskStore):
         super().__init__(TaskBounds(**bounds), self.expired.append)
 
     def new(self, owner=b"a", size_bytes=1, times=LONG):
-        task = Task(owner, times, lambda: CODEC)
+        task = Task(new_task_id(), owner, times, lambda: CODEC)
         self.add(task, size_bytes)
         return task
 

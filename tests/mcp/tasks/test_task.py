@@ -3,14 +3,14 @@
 import pytest
 
 from flaskJSONRPCServer.dispatch.call_control import CallControl
-from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes
+from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes, new_task_id
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcError, make_codec
 
 CODEC = make_codec("json")
 
 
 def new_task(ttl_s=60, poll_s=0.5):
-    return Task(b"owner", TaskTimes(ttl_s, poll_s), lambda: CODEC)
+    return Task(new_task_id(), b"owner", TaskTimes(ttl_s, poll_s), lambda: CODEC)
 
 
 def question(text):
