@@ -154,7 +154,8 @@ def notify(path: Path, notice: bytes) -> None:
         return
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("POST", NOTICES, notice)
-        connection.getresponse().read()
+        with connection.getresponse() as answer:
+            answer.read()
 
 
 def relay(
@@ -179,6 +180,7 @@ def relay(
         try:
             connection.request("POST", REQUESTS, request)
             answer = connection.getresponse()
+            stack.callback(answer.close)  # which has the socket too
             headers = [field for field in answer.getheaders() if field[0].lower() not in _OF_CONNECTION]
             status = f"{answer.status} {answer.reason}"
             if not answer.getheader("Content-Type", "").startswith("text/event-stream"):
@@ -186,7 +188,6 @@ def relay(
         except (OSError, http.client.HTTPException) as exc:
             raise ServiceUnavailable("the process that has the session or task has just ended") from exc
         body = RelayedBody(connection, answer, forget)
-        stack.callback(body.close)
         keep(body)
         stack.pop_all()
         return RelayedResponse(status, headers, body)

@@ -1,24 +1,19 @@
 """Servers of one program as several processes have them, each behind a serving program with threads."""
 
 import contextlib
-import threading
 
 import flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.http.request import IS_FORWARDED
+from flaskJSONRPCServer.runtime.concurrency import is_patched
+from flaskJSONRPCServer.runtime.logs import ServerLog
+from flaskJSONRPCServer.servBackend import find_serv_backend
+from flaskJSONRPCServer.servBackend.private import ServedParts
+from flaskJSONRPCServer.servBackend.sockets import Address, open_listener
+from flaskJSONRPCServer.settings import Settings
 
 SECRET = "s" * 32
-
-
-class Silent(WSGIRequestHandler):
-    """Answers with HTTP/1.1, so that streams are chunked and their end is certain."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, *args):
-        pass
 
 
 def is_forwarded() -> bool:
@@ -54,17 +49,17 @@ class Member:
         self._application = self.app if through_flask else self.server.getWSGI()
 
     def __enter__(self):
-        self._http = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Silent)
-        self.addresses = [self._http.server_address]
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._backend = find_serv_backend("auto", gevent=is_patched())
+        self._parts = ServedParts("front", ServerLog("front", 0), Settings())
+        self._listener = open_listener(Address("127.0.0.1", 0), 100)
+        self._front = self._backend.start(self._listener.raw_address, self._answer, self._parts, False)
+        self.addresses = [self._listener.address]
         return self
 
     def __exit__(self, *_):
         self.end_process()
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        self._listener.close()
+        self._backend.stop(self._front, 0, self._parts, 0)
 
     def end_process(self):
         """Do to its socket what the end of its process does."""

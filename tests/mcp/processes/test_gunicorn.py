@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from flaskJSONRPCServer.runtime.concurrency import is_patched
@@ -66,8 +67,10 @@ class Gunicorn:
         self._process = subprocess.Popen(command, cwd=folder, pass_fds=[descriptor])
 
     def replace_workers(self):
-        """End the workers as soon as their requests have been answered, and start others."""
+        """End the workers as soon as their requests have been answered, and start others. Return the former ones."""
+        workers = psutil.Process(self._process.pid).children()
         self._process.send_signal(signal.SIGHUP)
+        return workers
 
     def close(self):
         self._process.terminate()
@@ -127,10 +130,11 @@ def test_calls_that_were_passed_on_outlast_the_end_of_their_worker(gunicorn, tmp
             (begun,) = wait_until(lambda number=number: list(tmp_path.glob(f"{number} *")))
             if begun.name.endswith("True"):
                 break
-        gunicorn.replace_workers()
+        workers = gunicorn.replace_workers()
         wait_until(lambda: client.exchange(client.request("ping"))[0].status == 404)
         (tmp_path / "go").touch()
         assert text_of(events.next()) == "went"
+    psutil.wait_procs(workers)  # the next test has the others alone
 
 
 def test_sessions_end_with_their_worker(gunicorn):

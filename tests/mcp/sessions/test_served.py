@@ -122,7 +122,7 @@ def test_log_warns_once_of_sessions_that_another_process_may_have(caplog):
         request.headers["Accept"] = BOTH
         assert call_wsgi(server.getWSGI(), request).code == 404
 
-    assert len([text for text in caplog.messages if "Sessions need a server of one process" in text]) == 1
+    assert len([text for text in caplog.messages if "another process has it; see docs/mcp.md" in text]) == 1
 
 
 @pytest.mark.parametrize("function", ["greet", "sample"])
