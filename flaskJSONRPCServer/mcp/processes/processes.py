@@ -92,7 +92,7 @@ class Processes:
         """
         if not self._are_several(exchange) or IS_FORWARDED in exchange.head:
             return None
-        for name in map(name_in, ids):
+        for name in dict.fromkeys(map(name_in, ids)):
             if self._own.have(name):
                 return None
             try:

@@ -41,12 +41,15 @@ class SocketFolder:
         self._path = Path(tempfile.gettempdir()) / name
 
     def find(self, name: str) -> Path | None:
-        """Return the path of the socket with a name; None if no socket has such a name.
+        """Return the path of the socket with a name; None if there is none.
 
         Raises:
             FolderError: Another user may have made the socket.
         """
-        return self._path / name if _NAME.fullmatch(name) and self._exists() else None
+        if not _NAME.fullmatch(name) or not self._exists():
+            return None
+        path = self._path / name
+        return path if path.is_socket() else None
 
     def paths(self) -> list[Path]:
         """Return the paths of all sockets.

@@ -155,10 +155,10 @@ class Tasks:
 
 
 def task_ids_in(request: ClientRequest) -> list[str]:
-    """Return the ids of the tasks that a request is about, as far as they are strings."""
+    """Return the ids of the tasks that a request is about, as far as they are strings, and not too many."""
     wanted = request.params.get("notifications")
     ids = wanted.get(_TASK_IDS) if isinstance(wanted, dict) else [request.params.get(_TASK_ID)]
-    return [task_id for task_id in ids if isinstance(task_id, str)] if isinstance(ids, list) else []
+    return [task_id for task_id in ids[:_MOST_IDS] if isinstance(task_id, str)] if isinstance(ids, list) else []
 
 
 def takes_tasks(request: ClientRequest) -> bool:
