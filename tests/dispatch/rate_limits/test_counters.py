@@ -1,5 +1,6 @@
 """Units are taken once, in memory and in a shared storage, and a storage that fails does not fail the calls."""
 
+import contextlib
 import logging
 import socket
 import sys
@@ -14,6 +15,7 @@ from flaskJSONRPCServer.dispatch.rate_limits.counters import STORAGE_PAUSE_S, Co
 from flaskJSONRPCServer.dispatch.rate_limits.plan import read_plan
 from flaskJSONRPCServer.dispatch.routes import format_path
 from flaskJSONRPCServer.runtime.logs import ServerLog
+from tests.dispatch.rate_limits.shared_counters import disconnect
 from tests.execBackend.celery.processes import broker_running, free_port
 from tests.helpers import Clock
 
@@ -30,10 +32,19 @@ def threads_switch_often():
     sys.setswitchinterval(interval_s)
 
 
-def make_counters(storage="memory://", **options):
-    clock = options.pop("clock", None)
-    plan = read_plan({"limits": "5/minute", "storage": storage, **options}, format_path)
-    return Counters(plan, ServerLog("counters", 3), **({} if clock is None else {"clock": clock}))
+@pytest.fixture
+def make_counters():
+    """Return a function that makes counters; their connections to storages are closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def make_counters(storage="memory://", **options):
+            clock = options.pop("clock", None)
+            plan = read_plan({"limits": "5/minute", "storage": storage, **options}, format_path)
+            counters = Counters(plan, ServerLog("counters", 3), **({} if clock is None else {"clock": clock}))
+            stack.callback(disconnect, counters)
+            return counters
+
+        yield make_counters
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +64,7 @@ def storage(request):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_batch_gets_the_units_that_are_left(storage, strategy):
+def test_batch_gets_the_units_that_are_left(make_counters, storage, strategy):
     counters, limit = make_counters(storage, strategy=strategy), parse("10/hour")
 
     assert counters.take(limit, KEY, 7).units == 7
@@ -64,7 +75,7 @@ def test_batch_gets_the_units_that_are_left(storage, strategy):
     assert counters.take(limit, ("", "server", "b"), 10) == module.Grant(10)
 
 
-def test_moving_window_counts_in_a_shared_storage(broker):
+def test_moving_window_counts_in_a_shared_storage(make_counters, broker):
     counters, limit = make_counters(broker.url, strategy="moving-window"), parse("4/hour")
 
     assert [counters.take(limit, ("moving",), 3).units for _ in range(3)] == [3, 1, 0]
@@ -73,7 +84,7 @@ def test_moving_window_counts_in_a_shared_storage(broker):
 @pytest.mark.usefixtures("threads_switch_often")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("count", [1, 3])
-def test_threads_take_all_units_and_none_twice(storage, strategy, count):
+def test_threads_take_all_units_and_none_twice(make_counters, storage, strategy, count):
     counters, limit = make_counters(storage, strategy=strategy), parse("60/day")
     threads = 8
     together = threading.Barrier(threads)
@@ -89,7 +100,7 @@ def test_threads_take_all_units_and_none_twice(storage, strategy, count):
 
 
 @pytest.mark.usefixtures("threads_switch_often")
-def test_last_unit_in_memory_is_taken_by_one_of_two_threads():
+def test_last_unit_in_memory_is_taken_by_one_of_two_threads(make_counters):
     for _ in range(200):
         counters, limit = make_counters(), parse("1/day")
         together = threading.Barrier(2)
@@ -106,7 +117,7 @@ def messages_of(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_process_counts_on_its_own_while_the_storage_fails(caplog):
+def test_process_counts_on_its_own_while_the_storage_fails(make_counters, caplog):
     clock = Clock()
     with broker_running(password="correct-horse") as broker, caplog.at_level(logging.INFO):
         counters, limit = make_counters(broker.url, clock=clock), parse("3/day")
@@ -130,7 +141,7 @@ def test_process_counts_on_its_own_while_the_storage_fails(caplog):
         assert "correct-horse" not in caplog.text
 
 
-def test_failing_storage_is_tried_once_a_pause_and_logged_once(caplog, monkeypatch):
+def test_failing_storage_is_tried_once_a_pause_and_logged_once(make_counters, caplog, monkeypatch):
     clock, asked = Clock(), []
     counters, limit = make_counters(f"valkey://127.0.0.1:{free_port()}/0", clock=clock), parse("100/day")
     hit = counters._shared.hit
@@ -144,7 +155,7 @@ def test_failing_storage_is_tried_once_a_pause_and_logged_once(caplog, monkeypat
     assert len(messages_of(caplog)) == 1
 
 
-def test_call_that_began_before_a_failure_does_not_end_the_pause(monkeypatch, caplog):
+def test_call_that_began_before_a_failure_does_not_end_the_pause(make_counters, monkeypatch, caplog):
     counters, limit = make_counters(f"redis://127.0.0.1:{free_port()}/0"), parse("100/day")
     hit = counters._shared.hit
 
@@ -162,7 +173,7 @@ def test_call_that_began_before_a_failure_does_not_end_the_pause(monkeypatch, ca
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-def test_storage_that_does_not_answer_times_out(scheme, caplog):
+def test_storage_that_does_not_answer_times_out(make_counters, scheme, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.05"
 
@@ -170,7 +181,7 @@ def test_storage_that_does_not_answer_times_out(scheme, caplog):
     assert "fails (TimeoutError)" in caplog.text
 
 
-def test_units_lost_to_another_process_are_not_granted(monkeypatch):
+def test_units_lost_to_another_process_are_not_granted(make_counters, monkeypatch):
     counters, limit = make_counters(), parse("5/day")
     limiter = counters._in_memory
     stats = limiter.get_window_stats

@@ -6,6 +6,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.dispatch.rate_limits.shared_counters import disconnect
 from tests.execBackend.celery.processes import broker_running
 from tests.helpers import Request, UnreadableStream, call_environ, call_wsgi, environ_of, get, post, rpc
 
@@ -428,6 +429,8 @@ def test_servers_of_one_name_share_a_storage():
             keys = client.keys()
         assert len(keys) == 2
         assert "127.0.0.1" not in "".join(keys)
+        for server in (first, second, other):
+            disconnect(server._engine._rate_limits._counters)
 
 
 def test_server_without_limits_does_not_report_any():
