@@ -12,6 +12,8 @@ same secret, by which they find each other:
 
     export FJRPC_SECRET=$(python -c "import secrets; print(secrets.token_urlsafe(48))")
     gunicorn --chdir examples --workers 2 --threads 64 --bind 127.0.0.1:8080 mcp_flask:app
+
+The orders are in memory here, so each process has its own. A real application has them in a database.
 """
 
 import os

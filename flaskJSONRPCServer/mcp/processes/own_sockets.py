@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +20,8 @@ __all__ = ["OwnSockets", "SocketError", "WsgiApplication"]
 
 WsgiApplication = Callable[..., Iterable[bytes]]
 
-# How long a process that ends waits for the answers that others expect of it, in seconds: as long as gunicorn lets it
-# answer its own requests.
+# How long a process that ends waits for what it answers to others, and for its tasks, in seconds: as long as gunicorn
+# lets it answer its own requests.
 _END_S: Final = 30.0
 
 
@@ -61,6 +62,7 @@ class OwnSockets:
         self._settings = sources.settings
         self._facts = sources.facts
         self._streams = sources.streams
+        self._background = sources.background
         self._take_notice = take_notice
         self._changing = make_lock()
         self._sockets: tuple[OwnSocket, ...] = ()  # replaced under _changing, read without it
@@ -98,9 +100,11 @@ class OwnSockets:
             own.server.close(timeout_s)
 
     def _end(self) -> None:
-        """Close all sockets, as the process ends."""
+        """Close all sockets, and wait for the functions of calls and tasks, as the process ends."""
+        ends_at = time.monotonic() + _END_S
         self._streams.end_period()
         self.close(_END_S)
+        self._background.drain(max(0.0, ends_at - time.monotonic()))
 
     def _of_this_process(self) -> list[OwnSocket]:
         process_id = os.getpid()

@@ -44,7 +44,13 @@ def hold_forwarded(folder: str, number: int) -> str:
     return hold(folder) if is_forwarded() else "not forwarded"
 
 
+def hold_and_note(folder: str) -> None:
+    hold(folder)
+    (pathlib.Path(folder) / "done").touch()
+
+
 server.registerFunction(hold_forwarded, path="/api", mcp=True)
+server.registerFunction(hold_and_note, path="/api", mcp=Tool(task=True))
 """
 
 WORKERS = {"gthread": ["--threads", "8"], "gevent": ["-k", "gevent"], "preload": ["--threads", "8", "--preload"]}
@@ -135,6 +141,17 @@ def test_calls_that_were_passed_on_outlast_the_end_of_their_worker(gunicorn, tmp
         (tmp_path / "go").touch()
         assert text_of(events.next()) == "went"
     psutil.wait_procs(workers)  # the next test has the others alone
+
+
+def test_functions_of_tasks_outlast_the_end_of_their_worker(gunicorn, tmp_path):
+    client = SocketClient(gunicorn)
+    task_id = client.begin("hold_and_note", folder=str(tmp_path))
+    wait_until((tmp_path / "begun").exists)
+    workers = gunicorn.replace_workers()
+    wait_until(lambda: "error" in client.ask("tasks/get", taskId=task_id))
+    (tmp_path / "go").touch()
+    wait_until((tmp_path / "done").exists)
+    psutil.wait_procs(workers)
 
 
 def test_sessions_end_with_their_worker(gunicorn):
