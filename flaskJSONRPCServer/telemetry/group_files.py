@@ -6,18 +6,17 @@ never read it, and remove it once that parent has ended.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from ..runtime.private_folders import UnsafeFolderError, make_private_folder
 from .families import Family, as_json, from_json, kept_after_death, merged
 
 __all__ = ["GroupFiles", "UnsafeFolderError", "is_forked_from_parent", "process_identity"]
@@ -32,10 +31,6 @@ _PROC: Final = Path("/proc")
 # After the name of the program, which may have spaces: the start is the twentieth of these fields (proc(5)).
 _START_FIELD: Final = 19
 _ENDED_STATES: Final = ("X", "Z")
-
-
-class UnsafeFolderError(OSError):
-    """Another user owns or can write the folder for the counts of this one."""
 
 
 def process_identity(pid: int) -> str | None:
@@ -79,11 +74,7 @@ def base_folder() -> Path:
     """
     parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
     folder = parent / folder_name()
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise UnsafeFolderError(f"{folder} is not a folder of this user alone; remove it")
+    make_private_folder(folder)
     return folder
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import stat
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from ...runtime.private_folders import UnsafeFolderError, is_private_folder, make_private_folder
 from ...servBackend.sockets import is_listened_on
 
 __all__ = ["FolderError", "SocketFolder"]
@@ -70,9 +72,8 @@ class SocketFolder:
         path = self._path / secrets.token_urlsafe(_NAME_BYTES)
         if len(os.fsencode(path)) > _LONGEST_PATH_BYTES:
             raise FolderError(f"the path {path} is too long for a socket; set TMPDIR to a shorter one")
-        if not self._exists():
-            self._path.mkdir(0o700, exist_ok=True)  # another process may make it meanwhile
-            self._exists()
+        with refusals():
+            make_private_folder(self._path)
         for other in self.paths():
             remove_stale(other)
         return path
@@ -83,13 +84,17 @@ class SocketFolder:
         Raises:
             FolderError: Another user has made it, or may write to it.
         """
-        try:
-            status = self._path.lstat()
-        except FileNotFoundError:
-            return False
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise FolderError(f"{self._path} is not a folder of this user alone; remove it, or set TMPDIR")
-        return True
+        with refusals():
+            return is_private_folder(self._path)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Add the remedy to the refusal of a folder."""
+    try:
+        yield
+    except UnsafeFolderError as exc:
+        raise FolderError(f"{exc}, or set TMPDIR") from exc
 
 
 def remove_stale(path: Path) -> None:
