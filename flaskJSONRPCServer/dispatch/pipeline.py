@@ -335,14 +335,6 @@ class Pipeline:
             return self.steps.gunzip(text)
         return text
 
-    def raw_body_of(self, exchange: Exchange) -> bytes:
-        """Return the body of a request for a built-in URL as it has come.
-
-        Raises:
-            Refusal: It is too large.
-        """
-        return exchange.body(self._max_body_bytes)
-
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""
         return [] if self._cors is None else cors_headers(request, self._cors)

@@ -20,6 +20,7 @@ from .sessions import warning_of_lost_changes
 __all__ = [
     "ANSWERED",
     "answer_of_flask",
+    "current_app",
     "current_request",
     "environ_at",
     "explanation",
@@ -37,6 +38,12 @@ def current_request() -> flask.Request:
     """Return ``flask.request`` itself, not the proxy: a dispatcher may keep it after the context has ended."""
     request: flask.Request = cast("LocalProxy[flask.Request]", flask.request)._get_current_object()
     return request
+
+
+def current_app() -> flask.Flask:
+    """Return ``flask.current_app`` itself, not the proxy."""
+    app: flask.Flask = cast("LocalProxy[flask.Flask]", flask.current_app)._get_current_object()
+    return app
 
 
 def environ_at(prefix: str, path: str, method: str | None) -> Environ:
@@ -105,7 +112,7 @@ def report_to_flask(exc: BaseException) -> bool:
     """
     if not flask.has_request_context():
         return False
-    app: flask.Flask = cast("LocalProxy[flask.Flask]", flask.current_app)._get_current_object()
+    app = current_app()
     propagates = app.config["PROPAGATE_EXCEPTIONS"]
     if app.testing or app.debug if propagates is None else propagates:
         return True

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from ...http.body import read_body
 from ...http.request import IS_FORWARDED, Environ
 
 __all__ = ["NOTICES", "REQUESTS", "ForwardedApplication", "packed"]
@@ -52,7 +54,7 @@ class ForwardedApplication:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        data = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        data = read_body(environ, sys.maxsize)  # the serving backend has a limit
         if environ["PATH_INFO"] == NOTICES:
             self._take_notice(data)
             start_response("204 No Content", [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Final
 
 from ...errors import BindError
 from ...runtime.concurrency import make_lock
+from ...runtime.forks import fork_count
 from ...servBackend.private import PrivateServer
 from ..sources import Sources
 from .forwarded import ForwardedApplication
@@ -36,13 +36,13 @@ class OwnSocket:
     Attributes:
         name: Its name in the folder.
         key: Identifies its application.
-        process_id: The process that has opened it: one that is forked later does not serve it.
+        forks: The :func:`fork_count` of the process that has opened it: one that is forked later does not serve it.
         server: Serves it.
     """
 
     name: str
     key: object
-    process_id: int
+    forks: int
     server: PrivateServer
 
 
@@ -59,10 +59,7 @@ class OwnSockets:
 
     def __init__(self, folder: SocketFolder, sources: Sources, take_notice: Callable[[bytes], object]) -> None:
         self._folder = folder
-        self._settings = sources.settings
-        self._facts = sources.facts
-        self._streams = sources.streams
-        self._background = sources.background
+        self._sources = sources
         self._take_notice = take_notice
         self._changing = make_lock()
         self._sockets: tuple[OwnSocket, ...] = ()  # replaced under _changing, read without it
@@ -102,13 +99,13 @@ class OwnSockets:
     def _end(self) -> None:
         """Close all sockets, and wait for the functions of calls and tasks, as the process ends."""
         ends_at = time.monotonic() + _END_S
-        self._streams.end_period()
+        self._sources.streams.end_period()
         self.close(_END_S)
-        self._background.drain(max(0.0, ends_at - time.monotonic()))
+        self._sources.background.drain(max(0.0, ends_at - time.monotonic()))
 
     def _of_this_process(self) -> list[OwnSocket]:
-        process_id = os.getpid()
-        return [own for own in self._sockets if own.process_id == process_id]
+        forks = fork_count()
+        return [own for own in self._sockets if own.forks == forks]
 
     def _find(self, key: object) -> OwnSocket | None:
         found = (own for own in self._of_this_process() if own.key is key)
@@ -118,11 +115,11 @@ class OwnSockets:
         try:
             path = self._folder.new_path()
             forwarded = ForwardedApplication(application, self._take_notice)
-            name, log = f"{self._facts.name}-processes", self._facts.log
-            server = PrivateServer(name, path, forwarded, self._settings, log)
+            facts, settings = self._sources.facts, self._sources.settings
+            server = PrivateServer(f"{facts.name}-processes", path, forwarded, settings, facts.log)
         except (OSError, BindError, FolderError) as exc:
             raise SocketError(str(exc)) from exc
-        own = OwnSocket(path.name, key, os.getpid(), server)
+        own = OwnSocket(path.name, key, fork_count(), server)
         self._sockets = (*self._sockets, own)
         atexit.register(self._end)
         return own

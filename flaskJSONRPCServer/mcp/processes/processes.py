@@ -6,14 +6,14 @@ import socket
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import flask
-from werkzeug.local import LocalProxy
 
 from ...dispatch.exchange import Exchange
 from ...http.request import IS_FORWARDED
 from ...http.response import Response
+from ...mounting.answers import current_app
 from ...runtime.log_limits import WarnOnce
 from ..asking.sealing import Sealer
 from ..sources import Sources
@@ -48,7 +48,6 @@ class Processes:
         self._settings = sources.settings
         self._facade = sources.facts.facade
         self._streams = sources.streams
-        self._pipeline = sources.pipeline
         # Servers without a name are taken for processes of the same program, as by the counters of rate limits.
         name = sealer.shared_name(f"processes {sources.settings.name or ''}")
         self._folder = SocketFolder(f"flaskJSONRPCServer-{name}")
@@ -60,7 +59,7 @@ class Processes:
 
     def check(self, exchange: Exchange) -> None:
         """Warn once if several processes, which serve the endpoint of a request, cannot pass requests on."""
-        reason = self._obstacle(exchange)
+        reason = self._obstacle_of(exchange)
         if reason is not None:
             self._warn(exchange, reason)
 
@@ -109,7 +108,7 @@ class Processes:
         """Return the answer of the process with a socket; None if it has ended."""
         # Behind a prefix, the exchange has an environ of its own.
         environ = flask.request.environ if flask.has_request_context() else exchange.environ
-        body = self._pipeline().raw_body_of(exchange) if exchange.method == "POST" else b""
+        body = exchange.body(self._settings.max_body_bytes) if exchange.method == "POST" else b""
         request = packed(environ, body)
         connection = connect(path)
         if connection is None:
@@ -123,7 +122,7 @@ class Processes:
 
     def notify(self, path: str, uri: str | None = None) -> None:
         """Let the other processes notify their clients of a change of an endpoint: of a resource, or of its tools."""
-        if self._settings.secret is not None and hasattr(socket, "AF_UNIX"):
+        if self._obstacle() is None:
             self._notices.send(Notice(path, uri))
 
     def _take_notice(self, data: bytes) -> None:
@@ -134,14 +133,19 @@ class Processes:
 
     def _are_several(self, exchange: Exchange) -> bool:
         """Return whether other processes may have sessions and tasks, or may be asked for those of this one."""
-        return bool(exchange.head.get("wsgi.multiprocess")) and self._obstacle(exchange) is None
+        return bool(exchange.head.get("wsgi.multiprocess")) and self._obstacle_of(exchange) is None
 
-    def _obstacle(self, exchange: Exchange) -> str | None:
-        """Return why processes cannot pass requests on; None if they can."""
+    def _obstacle_of(self, exchange: Exchange) -> str | None:
+        """Return why the processes that get a request cannot pass it on; None if they can."""
+        obstacle = self._obstacle()
+        if obstacle is None and not exchange.head.get("wsgi.multithread"):
+            return "each process has one thread, and sessions need several"
+        return obstacle
+
+    def _obstacle(self) -> str | None:
+        """Return why processes cannot find each other; None if they can."""
         if self._settings.secret is None:
             return "the server has no secret="
-        if not exchange.head.get("wsgi.multithread"):
-            return "each process has one thread, and sessions need several"
         if not hasattr(socket, "AF_UNIX"):
             return "this system has no Unix sockets"
         return None
@@ -150,7 +154,7 @@ class Processes:
         """Return what answers the present request, and the WSGI application that answers others in the same way."""
         if not flask.has_request_context():
             return self, self._facade.getWSGI()
-        app = cast("LocalProxy[flask.Flask]", flask.current_app)._get_current_object()
+        app = current_app()
         # Without the middleware in the attribute wsgi_app: the environ comes from behind that of the other process.
         return app, partial(type(app).wsgi_app, app)
 

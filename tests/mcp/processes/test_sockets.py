@@ -12,6 +12,7 @@ import pytest
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp.processes.own_sockets import OwnSockets
 from flaskJSONRPCServer.mcp.processes.socket_folder import FolderError, SocketFolder
+from flaskJSONRPCServer.runtime.forks import fork_count
 from tests.mcp.processes.pair import Member, pair
 from tests.mcp.session_client import Client
 from tests.mcp.session_tools import add
@@ -113,8 +114,7 @@ def test_process_that_is_forked_later_does_not_have_the_sockets(folder, monkeypa
         assert own.name_of("key", application) == name
         assert own.have(name)
         with monkeypatch.context() as patch:
-            parent = os.getpid()
-            patch.setattr("os.getpid", lambda: parent + 1)
+            patch.setattr("flaskJSONRPCServer.runtime.forks._forks", fork_count() + 1)
             assert not own.have(name)
         assert own.have(name)
     finally:
