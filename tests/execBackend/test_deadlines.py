@@ -624,7 +624,7 @@ def test_exception_of_a_coroutine_after_its_cancellation_is_logged_at_level_debu
 
 
 @pytest.mark.parametrize("backend", ["simple", "threaded"])
-def test_coroutine_behind_a_blocked_loop_does_not_begin(backend, caplog):
+def test_coroutine_behind_a_blocked_loop_does_not_begin(backend, caplog, monkeypatch):
     go, ran = [], []
 
     async def block():
@@ -635,18 +635,19 @@ def test_coroutine_behind_a_blocked_loop_does_not_begin(backend, caplog):
     async def mark():
         ran.append("mark")
 
-    server = serving_coroutine(block, backend, log=2)
+    server = serving_coroutine(block, backend, log=2, timeout=1)  # on a loaded machine it must begin
     server.registerFunction(mark, path="/later", dispatcherBackend=backend, notifBackend=backend)
     address = server.addresses[0]
     try:
         with ThreadPoolExecutor() as clients:
             blocking = clients.submit(call_socket, address, post(rpc("block"), "/later"))
             wait_until(lambda: ran)
+            monkeypatch.setattr(pool_calls, "CANCEL_S", PATIENCE_S)  # for the next calls: their threads may be late too
             assert call_socket(address, post(rpc("mark"), "/later")).json() == late("not started")
             assert call_socket(address, post(notification("mark"), "/later")).code == 204
             wait_until(lambda: server.stats()["notificationLostCount"] == 1)
-            go.append(True)
             assert blocking.result(PATIENCE_S).json() == late("abandoned")
+            go.append(True)
         wait_until(lambda: counted(server) == (1, 0, 0))
     finally:
         go.append(True)
