@@ -1,8 +1,9 @@
 """Measure calls of a tool beside JSON-RPC calls and the official SDK's server: ``python -m benchmarks.mcp``.
 
 One connection sends one request after the other; the servers take turns. A time is that between the request and the
-answer. The calls per second and core are the calls divided by the processor time of the server, so the client and the
-other programs of the machine do not count.
+answer. The first answers are parsed and checked, and all later ones must have the same body: a client that parses each
+leaves a server with longer answers idle for longer, and colder. The calls per second and core are the calls divided by
+the processor time of the server, so the client and the other programs of the machine do not count.
 
 Servers and client have one core each, as in ``benchmarks.sockets``. Otherwise the system puts a short call on the core
 of the client and a longer one on the other core, where waking a thread takes longer than either call.
@@ -44,6 +45,7 @@ class Contestant:
         connection: The connection.
         request: The whole request.
         server: The process of the server.
+        answer: The body of each answer; empty before the first call.
         times_us: The time of each call, in microseconds.
         cpu_us: The processor time of the server for a call in each round, in microseconds.
     """
@@ -52,8 +54,16 @@ class Contestant:
     connection: socket.socket
     request: bytes
     server: psutil.Process
+    answer: bytes = b""
     times_us: list[float] = field(default_factory=list)
     cpu_us: list[float] = field(default_factory=list)
+
+    def warm_up(self) -> None:
+        """Let the server load what its first calls need, and note its answer."""
+        for _ in range(20):
+            self.connection.sendall(self.request)
+            self.answer = read_answer(self.connection)
+            check(self.answer)
 
     def sample(self, count: int) -> None:
         began_cpu = sum(self.server.cpu_times()[:2])
@@ -62,7 +72,8 @@ class Contestant:
             self.connection.sendall(self.request)
             answer = read_answer(self.connection)
             self.times_us.append((time.perf_counter() - began) * 1e6)
-            check(answer)
+            if answer != self.answer:
+                raise SystemExit(f"another answer than before: {answer!r}")
         self.cpu_us.append((sum(self.server.cpu_times()[:2]) - began_cpu) / count * 1e6)
 
     @property
@@ -86,10 +97,8 @@ def main() -> int:
         if pins.load:
             os.sched_setaffinity(0, {int(pins.load[-1])})
         with progress("measuring calls"):
-            for contestant in contestants:  # the first calls load modules
-                contestant.sample(20)
-                contestant.times_us.clear()
-                contestant.cpu_us.clear()
+            for contestant in contestants:
+                contestant.warm_up()
             for _ in range(arguments.rounds):
                 for contestant in contestants:
                     contestant.sample(arguments.calls)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ...dispatch.call_control import CallControl, PlainControl
+from ...dispatch.call_control import CallControl
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcSerializationError
 from ..protocol.requests import ClientRequest
 from .log_messages import is_wanted
 
-__all__ = ["Notify", "OpenCall", "plain_control"]
+__all__ = ["Notify", "OpenCall"]
 
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about a request, with its method and parameters."""
@@ -84,8 +84,3 @@ class OpenCall:
     def _send(self, method: str, params: Mapping[str, Any]) -> None:
         if not self._is_cancelled:
             self.notify(method, params)
-
-
-def plain_control(answers: Mapping[str, Any]) -> CallControl:
-    """Return the control of a run whose client gets the response alone: nobody is notified."""
-    return PlainControl(answers)

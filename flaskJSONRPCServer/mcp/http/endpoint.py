@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, TypeGuard
 
+from ...dispatch.call_control import PlainControl
 from ...dispatch.exchange import Exchange
 from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable, Refusal
 from ...http.response import Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..authorization import TokenGuard
-from ..calls.open_call import OpenCall, plain_control
+from ..calls.open_call import OpenCall
 from ..feature import AnyRounds, Method, Scope
 from ..processes.processes import Processes
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
@@ -94,7 +95,7 @@ class Endpoint:
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
         if not (accepted.json or accepted.events):
             raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
-        scope = self._service.scope(pipeline, exchange, plain_control, self._rounds, grant)
+        scope = self._service.scope(pipeline, exchange, PlainControl, self._rounds, grant)
         message: Body | None = None
         try:
             message = read_body(pipeline.body_of(exchange), pipeline.steps.codec)

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ...dispatch.call_control import PlainControl
 from ...dispatch.exchange import Exchange
 from ...http.refusals import Refusal
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcRequest
-from ..calls.open_call import OpenCall, plain_control
+from ..calls.open_call import OpenCall
 from ..feature import AnyRounds
 from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
 from ..protocol.messages import Send, notification_text
@@ -115,7 +116,7 @@ class SelfContained:
         Raises:
             McpError: The request has no valid filter, its id is in use, or too many are open.
         """
-        scope = self._service.scope(self._sources.pipeline(), exchange, plain_control, self._rounds)
+        scope = self._service.scope(self._sources.pipeline(), exchange, PlainControl, self._rounds)
         watches = self._service.watches(request, scope)
         self._check_room(request)
         cancel = self._service.subscriptions.open(request, self._service.notifications(), send, watches)

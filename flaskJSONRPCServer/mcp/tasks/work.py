@@ -6,12 +6,11 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ...dispatch.call_control import CallControl
+from ...dispatch.call_control import CallControl, PlainControl
 from ...dispatch.exchange import Exchange
 from ...http.request import ARRIVED_AT, without_client
 from ...runtime.contexts import own_context
 from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest, encode_request
-from ..calls.open_call import plain_control
 from ..feature import Result, Scope
 from ..protocol.messages import read_body
 from ..protocol.requests import ClientRequest, name_of, read_request
@@ -112,7 +111,7 @@ class TaskWork:
         """
         exchange = self._exchange()
         exchange.carrier = request.meta
-        scope = Scope(self._sources.pipeline(), exchange, plain_control, self._rounds, self._grant)
+        scope = Scope(self._sources.pipeline(), exchange, PlainControl, self._rounds, self._grant)
         return self._context.copy().run(self._run_later, request, scope, control)
 
     def _exchange(self) -> Exchange:
