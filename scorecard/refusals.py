@@ -86,14 +86,14 @@ def staying_clients(start: Start) -> Result:
     subject = start()
     valid_calls(subject, 40)
     wait_until(lambda: not subject.process.net_connections("tcp")[1:], 3)
-    before = subject.descriptors()
+    before = subject.settled_descriptors()
     refused = [Client(wire.HEAD + b"Content-Length: 100000000\r\n\r\nabc", reads=False) for _ in range(60)]
     answered = [Client(wire.post(wire.ECHO, b"Connection: close"), reads=False) for _ in range(60)]
     began = time.monotonic()
     with Crowd(subject.address, refused + answered).running():
         wait_until(lambda: subject.descriptors() > before, 1)
         wait_until(lambda: subject.descriptors() <= before, 5)
-        after = subject.descriptors()
+        after = subject.settled_descriptors()
         findings.measure(f"descriptors {before} -> {after} after {time.monotonic() - began:.1f} s")
         findings.require(after <= before, f"{after - before} descriptors are left behind")
     stream_on(subject, findings)

@@ -158,6 +158,20 @@ class Subject:
     def descriptors(self) -> int:
         return int(self.process.num_fds())
 
+    def settled_descriptors(self) -> int:
+        """Return the number of descriptors once ten readings agree, or after 5 s.
+
+        A connection that its client has just closed counts until the server notices, and under gevent twice.
+        """
+        readings = [self.descriptors()]
+
+        def has_settled() -> bool:
+            readings.append(self.descriptors())
+            return len(readings) >= 10 and len(set(readings[-10:])) == 1
+
+        wait_until(has_settled, 5)
+        return readings[-1]
+
     def threads(self) -> int:
         return int(self.process.num_threads())
 
