@@ -15,6 +15,7 @@ from ..http.response import Response, json_document
 from ..runtime.concurrency import make_reentrant_lock
 from ..runtime.logs import INFO, WARNING
 from .asking.sealing import Sealer
+from .asking.used_states import used_states_of
 from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
 from .http.foreign_requests import ForeignRequests
@@ -52,7 +53,8 @@ class McpEndpoints:
         self._hidden: set[str] = set()  # the URLs that the log has warned of
         sealer = Sealer.of(sources.settings.secret)
         waiting = WaitingCalls(sources.waiting_limits, sources.facts.log)
-        self._shared = SharedParts(sealer, waiting, Processes(sources, sealer))
+        used = used_states_of(sources.settings, sealer, sources.facts.log)
+        self._shared = SharedParts(sealer, used, waiting, Processes(sources, sealer))
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())

@@ -18,6 +18,7 @@ from ..http.credentials import credentials_of
 from ..http.refusals import Refusal
 from .asking.rounds import SealedRounds
 from .asking.sealing import Sealer
+from .asking.used_states import AnyUsedStates
 from .authorization import Grant, TokenGuard
 from .endpoint_options import EndpointOptions
 from .feature import Feature, Scope
@@ -55,11 +56,13 @@ class SharedParts:
 
     Attributes:
         sealer: Signs what clients bring back.
+        used: What they have brought back.
         waiting: Counts the calls of the server that wait for answers.
         processes: The processes that have sessions and tasks.
     """
 
     sealer: Sealer
+    used: AnyUsedStates
     waiting: WaitingCalls
     processes: Processes
 
@@ -98,7 +101,8 @@ class McpEndpoint:
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        self._rounds = SealedRounds(path, shared.sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
+        place = (sources.settings.name or "", path)
+        self._rounds = SealedRounds(place, shared.sealer, shared.used, self._caller_of, _STATE_TTL_S, sources.facts.log)
         self._session_service = SessionService(sources, self._service, self._resources.has, shared.waiting)
         table = Sessions()
         sources.background.on_tick(table.purge)

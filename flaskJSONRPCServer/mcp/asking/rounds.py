@@ -2,7 +2,7 @@
 
 A result with questions ends the request. The client sends it again with the answers, and with a state that has the
 answers of the rounds before and the keys of the open questions: no other answers are taken. The state is signed,
-expires, and is refused for any other caller, function or arguments, and if the same process has taken it before.
+expires, is taken once, and is refused for any other program, caller, function or arguments.
 
 Source: revision 2026-07-28, "Multi Round-Trip Requests".
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -25,7 +25,7 @@ from ..protocol.revisions import WITH_PAGES
 from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .questions import Form
 from .sealing import Sealer, StateError
-from .used_states import UsedStates
+from .used_states import AnyUsedStates
 
 __all__ = [
     "MOST_TIMES",
@@ -72,8 +72,9 @@ class SealedRounds:
     """Runs functions for clients that bring their answers with a signed state.
 
     Args:
-        path: The path of the endpoint, at which alone a state is valid.
+        place: The program and the path of the endpoint, where alone a state is valid.
         sealer: Signs the states.
+        used: The states that have been taken.
         caller_of: Returns whom a request comes from, hashed.
         ttl_s: How long a state is valid, in seconds.
         log: Gets a warning if states of another process come.
@@ -82,13 +83,19 @@ class SealedRounds:
     runs_again: Final = False
 
     def __init__(
-        self, path: str, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float, log: ServerLog
+        self,
+        place: Sequence[str],
+        sealer: Sealer,
+        used: AnyUsedStates,
+        caller_of: Callable[[Scope], bytes],
+        ttl_s: float,
+        log: ServerLog,
     ) -> None:
-        self._path = path
+        self._place = place
         self._sealer = sealer
+        self._used = used
         self._caller_of = caller_of
         self._ttl_s = ttl_s
-        self._used = UsedStates(ttl_s)
         self._foreign_states = WarnOnce(log)
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
@@ -140,12 +147,12 @@ class SealedRounds:
             if exc.reason == "altered":  # perhaps made by a process with another secret: each draws its own by default
                 self._foreign_states.write(_FOREIGN_STATE)
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
-        if not self._used.use(payload["id"]):
+        if not self._used.use(payload["id"], self._ttl_s):
             raise InvalidParams("Invalid params: requestState is refused: it was used before; begin again without it")
         return Rounds(payload["answers"], payload.get("unusable", {}), payload.get("asked", ()))
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
-        return [self._path, self._caller_of(scope), request.method, *subject()]
+        return [*self._place, self._caller_of(scope), request.method, *subject()]
 
 
 @final

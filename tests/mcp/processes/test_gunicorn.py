@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from flaskJSONRPCServer.runtime.concurrency import is_patched
-from tests.helpers import wait_until
+from tests.helpers import call_socket, wait_until
+from tests.mcp.judged import request_of
 from tests.mcp.session_client import Client, text_of
 from tests.mcp.task_client import SocketClient
 from tests.sources import ROOT
@@ -160,3 +161,17 @@ def test_sessions_end_with_their_worker(gunicorn):
         wait_until(lambda: client.exchange(client.request("ping"))[0].status == 404)
     with begin(gunicorn) as client:
         until_both(lambda: ("", text_of(client.call("is_forwarded").next())))
+
+
+def test_state_is_taken_once_by_all_workers_together(gunicorn):
+    def ask(**answers):
+        params = {"name": "greet", "arguments": {}, **answers}
+        request = request_of("tools/call", params, capabilities={"elicitation": {}})
+        return call_socket(gunicorn.addresses[0], request).json()
+
+    state = ask()["result"]["requestState"]
+    given = {"name": {"action": "accept", "content": {"name": "Ann"}}}
+    answers = [ask(requestState=state, inputResponses=given) for _ in range(20)]  # to a worker by chance
+
+    assert text_of(answers[0]) == "accept Ann"
+    assert all("it was used before" in answer["error"]["message"] for answer in answers[1:])
