@@ -15,7 +15,7 @@ from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import call_socket, wait_until
 from tests.mcp.judged import request_of
 from tests.mcp.session_client import Client, text_of
-from tests.mcp.task_client import SocketClient
+from tests.mcp.task_client import TAKES_TASKS, SocketClient
 from tests.sources import ROOT
 
 pytestmark = pytest.mark.skipif(is_patched(), reason="the workers are processes of their own, without gevent or with")
@@ -149,7 +149,14 @@ def test_functions_of_tasks_outlast_the_end_of_their_worker(gunicorn, tmp_path):
     task_id = client.begin("hold_and_note", folder=str(tmp_path))
     wait_until((tmp_path / "begun").exists)
     workers = gunicorn.replace_workers()
-    wait_until(lambda: "error" in client.ask("tasks/get", taskId=task_id))
+
+    def is_unknown():
+        answer = call_socket(
+            gunicorn.addresses[0], request_of("tasks/get", {"taskId": task_id}, capabilities=TAKES_TASKS)
+        )
+        return answer.code != 503 and "error" in answer.json()  # 503 while its process ends
+
+    wait_until(is_unknown)
     (tmp_path / "go").touch()
     wait_until((tmp_path / "done").exists)
     psutil.wait_procs(workers)
