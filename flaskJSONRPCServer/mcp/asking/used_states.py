@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -112,13 +113,21 @@ class SharedUsedStates:
         if abs(now - self._swept_at) < _SWEEP_S:
             return
         self._swept_at = now
-        with os.scandir(self._folder) as entries:
-            ends = sorted((entry.stat().st_mtime, entry.path) for entry in entries)
-        surplus = len(ends) - _MOST_KEPT
-        for position, (end, path) in enumerate(ends):
+        files = files_in(self._folder)
+        surplus = len(files) - _MOST_KEPT
+        for position, (end, path) in enumerate(files):
             # A new file has the present time for a moment.
             if position < surplus or end < now - _SWEEP_S:
-                Path(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+
+
+def files_in(folder: Path) -> list[tuple[float, Path]]:
+    """Return the files of used states with their ends, the first that ends first."""
+    files = []
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process has removed it
+            files.append((path.lstat().st_mtime, path))
+    return sorted(files)
 
 
 def used_states_of(settings: Settings, sealer: Sealer, log: ServerLog) -> AnyUsedStates:
