@@ -240,7 +240,7 @@ class Subscriptions:
 
 
 def every_list() -> frozenset[str]:
-    """Return the lists whose changes every session gets."""
+    """Return the lists whose changes an endpoint announces."""
     return frozenset(_NOTIFICATIONS)
 
 
