@@ -26,7 +26,7 @@ from .protocol.messages import error_text
 from .protocol.requests import ClientRequest, is_retry, name_of
 from .protocol.revisions import CURRENT, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
-from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
+from .subscriptions import UPDATES, Subscriptions, Watch, every_list
 from .unwritable import UnwritableError, in_place_of_unwritable, unwritable_error
 
 __all__ = ["Identity", "Reply", "Service"]
@@ -111,11 +111,12 @@ class Service:
         return offers
 
     def notifications(self) -> set[str]:
-        """Return the keys of subscription filters that the endpoint supports."""
-        offers = self.capabilities()
-        lists = {"tools": TOOLS, "prompts": PROMPTS, "resources": RESOURCES}
-        told = {kind for name, kind in lists.items() if offers.get(name, {}).get("listChanged")}
-        return told | ({UPDATES} if offers.get("resources", {}).get("subscribe") else set())
+        """Return the keys of subscription filters that the endpoint supports.
+
+        An empty list is no capability, but its first entry is a change of it, which is announced.
+        """
+        can_subscribe = self.capabilities().get("resources", {}).get("subscribe")
+        return {*every_list(), UPDATES} if can_subscribe else set(every_list())
 
     def watches(self, request: ClientRequest, scope: Scope) -> list[Watch]:
         """Return the single things that a new stream follows.

@@ -6,7 +6,7 @@ Source: revision 2026-07-28, "Subscriptions".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..runtime.concurrency import make_lock
@@ -27,6 +27,7 @@ __all__ = [
     "Filter",
     "Subscriptions",
     "Watch",
+    "WatchedState",
     "every_list",
     "filter_of",
 ]
@@ -64,19 +65,32 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedState:
+    """The state of a single thing at one moment.
+
+    Attributes:
+        number: The number of changes before. A stream sends a state only if its number is higher than the last one.
+        members: The state, as JSON values.
+    """
+
+    number: int
+    members: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Single things that a client wants to follow, such as its tasks.
 
     Attributes:
         name: The member of the filter that names them.
-        ids: The ids of the things. A stream keeps nothing else of them.
+        ids: The ids of the things. Of each, a stream keeps the number of the last state beside, and nothing else.
         state: Returns the present state of one by its id; None if it is gone.
         method: The notification about it.
     """
 
     name: str
     ids: Collection[str]
-    state: Callable[[str], Mapping[str, Any] | None]
+    state: Callable[[str], WatchedState | None]
     method: str
 
 
@@ -89,12 +103,14 @@ class Subscription:
         wanted: The filter of its client.
         send: Sends a message to the client.
         watches: The single things that it follows.
+        sent: The numbers of the states that were sent last, by the name of the watch and the id of the thing.
     """
 
     id: Any
     wanted: Filter
     send: Send
     watches: Sequence[Watch] = ()
+    sent: dict[tuple[str, str], int] = field(default_factory=dict)  # guarded by Subscriptions._sending
 
     def members(self) -> dict[str, Any]:
         """Return what the client receives, as JSON values."""
@@ -154,7 +170,8 @@ class Subscriptions:
             for item_id in sorted(watch.ids):
                 state = watch.state(item_id)
                 if state is not None:
-                    self._send(subscription, watch.method, state)
+                    subscription.sent[watch.name, item_id] = state.number
+                    self._send(subscription, watch.method, state.members)
 
     def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
         """Open the subscription of a session.
@@ -178,8 +195,8 @@ class Subscriptions:
         """Notify subscribers of a changed resource."""
         self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
 
-    def tell_watchers(self, name: str, item_id: str, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Send the followers of a thing its present state. A failure is logged.
+    def tell_watchers(self, name: str, item_id: str, state: Callable[[], WatchedState]) -> None:
+        """Send the followers of a thing its present state, unless they have it. A failure is logged.
 
         Args:
             name: The member of the filter that names it.
@@ -190,7 +207,14 @@ class Subscriptions:
             for subscription in list(self._open):
                 for watch in subscription.watches:
                     if watch.name == name and item_id in watch.ids:
-                        self._send_or_log(subscription, watch.method, state())
+                        self._send_newer(subscription, watch, item_id, state())
+
+    def _send_newer(self, subscription: Subscription, watch: Watch, item_id: str, state: WatchedState) -> None:
+        """Send a state, unless it has been sent: two changes may come before the notification of the first."""
+        last = subscription.sent.get((watch.name, item_id))
+        if last is None or last < state.number:
+            subscription.sent[watch.name, item_id] = state.number
+            self._send_or_log(subscription, watch.method, state.members)
 
     def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
         with self._sending:
@@ -216,7 +240,7 @@ class Subscriptions:
 
 
 def every_list() -> frozenset[str]:
-    """Return the lists whose changes every session gets."""
+    """Return the lists whose changes an endpoint announces."""
     return frozenset(_NOTIFICATIONS)
 
 

@@ -110,11 +110,24 @@ def test_subscribers_learn_of_new_resources_and_prompts(served):
     ]
 
 
-def test_endpoint_without_resources_offers_no_notifications_about_them(served):
+@pytest.mark.parametrize("uri", ["a:b", "a:b/{x}"], ids=["resource", "template"])
+def test_subscribers_learn_of_the_first_resource_and_the_first_prompt(served, uri):
+    _, endpoint, open_stream = served
+    stream, accepted = listening(open_stream, resourcesListChanged=True, promptsListChanged=True)
+
+    endpoint.prompt(name="first")(lambda: "text")
+    endpoint.resource(uri)(lambda_of("read", (lambda x: "text") if "x" in uri else (lambda: "text")))
+
+    assert accepted == {"resourcesListChanged": True, "promptsListChanged": True}
+    assert [stream.next()["method"] for _ in range(2)] == [
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+    ]
+
+
+def test_endpoint_without_resources_sends_no_changes_of_their_contents(served):
     _, _, open_stream = served
 
-    _, accepted = listening(
-        open_stream, resourcesListChanged=True, promptsListChanged=True, resourceSubscriptions=["a:b"]
-    )
+    _, accepted = listening(open_stream, resourceSubscriptions=["a:b"])
 
     assert accepted == {}

@@ -1,5 +1,7 @@
 """Streams of notifications whose clients do not read, or leave."""
 
+import itertools
+import json
 import threading
 from types import SimpleNamespace
 
@@ -8,8 +10,9 @@ import pytest
 from flaskJSONRPCServer.dispatch.streams.open_stream import OpenStream
 from flaskJSONRPCServer.dispatch.streams.part_queue import PartQueue
 from flaskJSONRPCServer.http.event_streams import StreamedResponse
-from flaskJSONRPCServer.mcp.protocol.requests import read_request
-from flaskJSONRPCServer.mcp.subscriptions import RESOURCES, TOOLS, UPDATES, Filter, Subscriptions, Watch
+from flaskJSONRPCServer.mcp.protocol.requests import ClientRequest, read_request
+from flaskJSONRPCServer.mcp.protocol.revisions import CURRENT
+from flaskJSONRPCServer.mcp.subscriptions import RESOURCES, TOOLS, UPDATES, Filter, Subscriptions, Watch, WatchedState
 from flaskJSONRPCServer.runtime.logs import ServerLog
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest, make_codec
 from tests.mcp.judged import request_of
@@ -17,6 +20,7 @@ from tests.mcp.judged import request_of
 PATIENCE_S = 30
 OWNER = SimpleNamespace(forget=lambda stream: None)
 JOB = {"taskId": "1", "text": "x" * 10_000}
+CHANGES = itertools.count(1)
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def full_stream():
 def listen(subscriptions, stream, **wanted):
     message = make_codec("json").loads(request_of("subscriptions/listen", {"notifications": wanted}).body)
     request = read_request(JsonRpcRequest(message["method"], message["params"], message["id"]))
-    watches = [Watch("taskIds", {"1"}, lambda item_id: JOB, "notifications/tasks")]
+    watches = [Watch("taskIds", {"1"}, lambda item_id: WatchedState(0, JOB), "notifications/tasks")]
     end = subscriptions.open(request, [TOOLS, RESOURCES, UPDATES], stream.send, watches)
     stream.on_close(end)
 
@@ -57,7 +61,7 @@ def run_until(condition, act):
     [
         lambda subscriptions: subscriptions.list_changed(TOOLS),
         lambda subscriptions: subscriptions.resource_updated("a:b"),
-        lambda subscriptions: subscriptions.tell_watchers("taskIds", "1", lambda: JOB),
+        lambda subscriptions: subscriptions.tell_watchers("taskIds", "1", lambda: WatchedState(next(CHANGES), JOB)),
     ],
     ids=["list", "resource", "watched"],
 )
@@ -99,3 +103,27 @@ def test_subscription_counts_before_its_acknowledgement_arrives(subscriptions):
     listen(subscriptions, stream, toolsListChanged=True)
 
     assert counts[0] == 1
+
+
+def test_each_stream_gets_each_state_of_a_followed_thing_once(subscriptions):
+    states = [WatchedState(1, {"state": 1})]
+
+    def open_stream():
+        messages = []
+        request = ClientRequest(1, "subscriptions/listen", {"notifications": {}}, CURRENT)
+        watch = Watch("ids", frozenset("a"), lambda item_id: states[-1], "changed")
+        subscriptions.open(request, (), lambda text: messages.append(json.loads(text)), [watch])
+        return messages
+
+    def tell():
+        subscriptions.tell_watchers("ids", "a", lambda: states[-1])
+
+    first = open_stream()
+    tell()
+    states.append(WatchedState(2, {"state": 2}))
+    second = open_stream()  # between a change and its notification
+    tell()
+    tell()
+
+    assert [message["params"].get("state") for message in first] == [None, 1, 2]
+    assert [message["params"].get("state") for message in second] == [None, 2]

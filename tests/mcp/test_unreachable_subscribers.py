@@ -6,7 +6,7 @@ import pytest
 
 from flaskJSONRPCServer.mcp.protocol.requests import ClientRequest
 from flaskJSONRPCServer.mcp.protocol.revisions import CURRENT
-from flaskJSONRPCServer.mcp.subscriptions import TOOLS, Subscriptions, Watch
+from flaskJSONRPCServer.mcp.subscriptions import TOOLS, Subscriptions, Watch, WatchedState
 from flaskJSONRPCServer.runtime.logs import ServerLog
 from flaskJSONRPCServer.sansio_jsonrpc import make_codec
 
@@ -36,9 +36,10 @@ class Client:
         self.messages.append(json.loads(text))
 
 
+FIRST = WatchedState(1, {"state": 1})
 CHANGES = {
     "list": lambda subscriptions: subscriptions.list_changed(TOOLS),
-    "thing": lambda subscriptions: subscriptions.tell_watchers("ids", "a", lambda: {"state": 2}),
+    "thing": lambda subscriptions: subscriptions.tell_watchers("ids", "a", lambda: WatchedState(2, {"state": 2})),
 }
 
 
@@ -46,7 +47,7 @@ CHANGES = {
 def test_client_that_cannot_be_reached_hides_nothing_from_others(change, caplog):
     subscriptions, clients = new_subscriptions(), [Client() for _ in range(3)]
     for client in clients:
-        opened(subscriptions, client.send, {"a": {"state": 1}})
+        opened(subscriptions, client.send, {"a": FIRST})
     for client in clients:
         client.messages.clear()
     clients[1].is_broken = True
@@ -72,7 +73,7 @@ def test_stream_that_cannot_be_opened_gets_nothing_later():
 def test_thing_that_is_gone_when_a_stream_opens_has_no_state():
     subscriptions, client = new_subscriptions(), Client()
 
-    opened(subscriptions, client.send, {"a": {"state": 1}, "b": None})
+    opened(subscriptions, client.send, {"a": FIRST, "b": None})
 
     accepted, *states = client.messages
     assert accepted["params"]["notifications"]["ids"] == ["a", "b"]

@@ -42,6 +42,8 @@ _RETRY_S = 1.0
 # How long a child may take until it waits for calls; guessed.
 _BOOT_S = 60.0
 
+_CANCELLED = "which its caller has cancelled"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -280,7 +282,7 @@ class Slot:
             if is_late or (isinstance(exc, ClientDisconnectedError) and has_passed(job.deadline)):
                 self._end_late(job, child)
                 return
-            self._fail(job, self._error_for(exc, self._lose(child), timeout_s))
+            self._fail(job, self._replace_without_answer(exc, child, timeout_s))
         else:
             self._take_answer(job, *answer)
             self._retire_when_due(child)
@@ -305,15 +307,22 @@ class Slot:
         if job.has_begun:
             self._queue.increment("killed")
         self._fail(job, cancelled_error("killed" if job.has_begun else "not started"))
-        self._replace(child, DEBUG, "which its caller has cancelled")
+        self._replace(child, DEBUG, _CANCELLED)
 
-    def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
+    def _replace_without_answer(self, exc: Exception, child: ChildProcess, timeout_s: float | None) -> JsonRpcError:
+        """Replace the child of a call that has no answer, and return the error of the call."""
         if isinstance(exc, CallTimeoutError):
+            self._replace(child, WARNING, f"which took longer than {timeout_s:g} s")
             self._queue.increment("killed")
             return JsonRpcError(CALL_TIMED_OUT, f"The call took longer than {timeout_s:g} s, and was ended")
         if isinstance(exc, ClientDisconnectedError):
+            self._replace(child, DEBUG, _CANCELLED)
             self._queue.increment("cancelled")
             return JsonRpcError(WORKER_LOST, "The call was ended: its client has closed the connection")
+        if self._queue.is_dropping:  # the pool has killed it
+            how = self._replace(child, WARNING, "for which the stop of the server has not waited")
+        else:
+            how = self._lose(child)
         return JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {how}")
 
     def _send(
@@ -367,10 +376,11 @@ class Slot:
             self.is_alive, self._child = False, None
             child.end()
 
-    def _replace(self, child: ChildProcess, level: int, why: str) -> None:
-        """Let another child take the place of one that has been killed with its call."""
-        self._discard(child)
+    def _replace(self, child: ChildProcess, level: int, why: str) -> str:
+        """Let another child take the place of one that is killed with its call; return how it ended."""
+        how = self._discard(child)
         self._parts.log.write(level, f"child process {self.number} (pid {child.pid}) was ended with its call, {why}")
+        return how
 
     def _discard(self, child: ChildProcess) -> str:
         self.is_alive, self._child = False, None

@@ -21,7 +21,8 @@ from ...contract.tool_schemas import input_schema, output_schema
 from ...dispatch.routes import Route, RouteTable, wsgi_encoded
 from ...errors import RegistrationError
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import WARNING, ServerLog
+from ...runtime.log_limits import WarnOnce
+from ...runtime.logs import ServerLog
 from ...sansio_jsonrpc import Codec
 from ..content import ToolResult, names_content
 from ..protocol.headers import HeaderParameter, header_parameters
@@ -107,7 +108,7 @@ class Catalogs:
         self._exposure = exposure
         self._codec = codec
         self._log = log
-        self._warned: set[str] = set()
+        self._warnings: dict[str, WarnOnce] = {}  # by their texts; each step on it is atomic
         # With what it was made of. Replaced in one step; two threads may make it at once.
         self._latest: tuple[RouteTable, Catalog, Codec] | None = None
 
@@ -137,18 +138,13 @@ class Catalogs:
     def _warn_of_unmatched(self, table: RouteTable) -> None:
         """Warn of each choice without a method, once."""
         for item in self._exposure.unmatched(table):
-            shown = repr(item)
-            if shown not in self._warned:
-                self._warned.add(shown)
-                why = "nothing is registered there" if isinstance(item, str) else "the function is not registered"
-                self._log.write(WARNING, f"expose={shown} chooses no method: {why}")
+            why = "nothing is registered there" if isinstance(item, str) else "the function is not registered"
+            self._warn_once(f"expose={item!r} chooses no method: {why}")
 
     def _warn_of_namesake(self, name: str, route: Route, other: Route) -> None:
         """Warn of a method whose name as a tool is taken, once."""
         why = f"{name!r} is the name of {other.url}; choose another with mcp=Tool(name=...)"
-        if why not in self._warned:
-            self._warned.add(why)
-            self._log.write(WARNING, f"{route.url} is no tool: {why}")
+        self._warn_once(f"{route.url} is no tool: {why}")
 
     def _entry(self, name: str, route: Route, codec: Codec) -> ToolEntry | None:
         try:
@@ -158,7 +154,7 @@ class Catalogs:
             if is_interrupt(exc):
                 raise
             why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
-            self._log.write(WARNING, f"{route.url} is no tool: {why}")
+            self._warn_once(f"{route.url} is no tool: {why}")
             return None
         if entry.contract.result is None:
             self._warn_of_view(route)
@@ -166,10 +162,13 @@ class Catalogs:
 
     def _warn_of_view(self, route: Route) -> None:
         """Warn of a tool that returns responses of Flask, once."""
-        if route.url not in self._warned and names_response(route.function):
-            self._warned.add(route.url)
+        if names_response(route.function):
             why = "it returns a response of Flask, by its hint; return a value, such as a dict"
-            self._log.write(WARNING, f"{route.url} is a tool whose calls will fail: {why}")
+            self._warn_once(f"{route.url} is a tool whose calls will fail: {why}")
+
+    def _warn_once(self, text: str) -> None:
+        """Write a warning, unless it has been written: a method keeps its fault in each new list."""
+        self._warnings.setdefault(text, WarnOnce(self._log)).write(text)
 
 
 def entry_of(name: str, route: Route) -> ToolEntry:

@@ -86,6 +86,7 @@ class Task:
         self._codec = codec
         self._created_at = self._updated_at = timestamp()
         self._changing = make_lock()  # guards all below
+        self._changes = 0  # how often its members have changed
         self._status = "working"
         self._message = ""
         self._outcome = b"{}"  # the result, or the error, as a member of an object
@@ -115,11 +116,15 @@ class Task:
 
     def detailed(self) -> dict[str, Any]:
         """Return it with its questions, its result or its error."""
+        return self.numbered()[1]
+
+    def numbered(self) -> tuple[int, dict[str, Any]]:
+        """Return how often it has changed, and it as :meth:`detailed`."""
         with self._changing:
-            members, outcome = self._members(), self._outcome
+            changes, members, outcome = self._changes, self._members(), self._outcome
             asked = {key: question for key, (_, question) in self._questions.items()}
         questions = {"inputRequests": self._values(asked)} if members["status"] == "input_required" else {}
-        return {**members, **questions, **self._codec().loads(outcome)}
+        return changes, {**members, **questions, **self._codec().loads(outcome)}
 
     def fetch(self) -> dict[str, Any]:
         """Return it as :meth:`detailed`, for its client. With its outcome, it need not be kept any more."""
@@ -154,7 +159,7 @@ class Task:
             if self._status != "working":
                 return False
             self._message = message or (f"{done:g}" if total is None else f"{done:g} of {total:g}")
-            self._updated_at = timestamp()
+            self._note_change()
             is_due = now - self._progress_at >= self._times.poll_s
             self._progress_at = now if is_due else self._progress_at
             return is_due
@@ -202,7 +207,7 @@ class Task:
                 if key in self._questions:
                     name, _ = self._questions.pop(key)
                     self._answers[name] = text
-            self._updated_at = timestamp()
+            self._note_change()
             return not self._questions and self._change("working", "")
 
     def complete(self, text: bytes) -> bool:
@@ -236,8 +241,13 @@ class Task:
     def _change(self, status: str, message: str) -> bool:
         if self.has_ended:
             return False
-        self._status, self._message, self._updated_at = status, message, timestamp()
+        self._status, self._message = status, message
+        self._note_change()
         return True
+
+    def _note_change(self) -> None:
+        self._updated_at = timestamp()
+        self._changes += 1
 
     def _unused(self, key: str) -> str:
         """Return a key that the client has not seen, and note it. A function asks again after an invalid answer."""

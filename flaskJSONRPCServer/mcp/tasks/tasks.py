@@ -21,7 +21,7 @@ from ..protocol.errors import (
 from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
-from ..subscriptions import Subscriptions, Watch
+from ..subscriptions import Subscriptions, Watch, WatchedState
 from .members import ShownMembers
 from .runner import TaskRunner
 from .store import TaskBounds, TaskStore
@@ -90,9 +90,10 @@ class Tasks:
             return {}
         self._store.reserve(task, len(self._sources.codec().dumps(answers)))
         work = self.calls.work_of(task)
-        if task.answer(answers) and work is not None:
+        runs_again = task.answer(answers)
+        self._changed(task)  # first: the run changes the task again
+        if runs_again and work is not None:
             self._runner.start(task, work)
-        self._changed(task)
         return {}
 
     def cancel(self, request: ClientRequest, scope: Scope) -> Result:
@@ -120,10 +121,10 @@ class Tasks:
         known = frozenset(task_id for task_id in ids if self._store.find(task_id, owner) is not None)
         return Watch(_TASK_IDS, known, lambda task_id: self._state(task_id, owner), "notifications/tasks")
 
-    def _state(self, task_id: str, owner: bytes) -> Mapping[str, Any] | None:
+    def _state(self, task_id: str, owner: bytes) -> WatchedState | None:
         """Return the present state of a task of a caller; None if its time is over."""
         task = self._store.look_up(task_id, owner)  # find() could expire tasks, whose followers learn that
-        return None if task is None else task.detailed()
+        return None if task is None else state_of(task)
 
     def _task(self, request: ClientRequest, scope: Scope) -> Task:
         """Return the task that a request is about.
@@ -142,7 +143,7 @@ class Tasks:
     def _changed(self, task: Task) -> None:
         if task.has_ended:
             self.calls.end(task)
-        self._subscriptions.tell_watchers(_TASK_IDS, task.id, task.detailed)
+        self._subscriptions.tell_watchers(_TASK_IDS, task.id, lambda: state_of(task))
 
     def _expire(self, task: Task) -> None:
         task.give_up(JsonRpcError(INTERNAL_ERROR, "The task has expired"))
@@ -152,6 +153,10 @@ class Tasks:
         for task in self._store.open_tasks():
             if task.give_up(JsonRpcError(INTERNAL_ERROR, "The server has stopped")):
                 self._changed(task)
+
+
+def state_of(task: Task) -> WatchedState:
+    return WatchedState(*task.numbered())
 
 
 def task_ids_in(request: ClientRequest) -> list[str]:

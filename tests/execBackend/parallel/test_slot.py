@@ -90,8 +90,8 @@ def test_timeout_may_be_longer_than_poll_can_wait(timeout):
         assert result_of(application, "add", [1]) == 2
 
 
-def test_timeout_kills_the_process_and_the_programs_it_started(tmp_path):
-    with running(ParallelBackend(poolSize=1, timeout=1.5)) as (server, application):
+def test_timeout_kills_the_process_and_the_programs_it_started(tmp_path, caplog):
+    with running(ParallelBackend(poolSize=1, timeout=1.5), log=4) as (server, application):
         error = error_of(application, "hold_with_program", [str(tmp_path)])
         assert error == {"code": -32006, "message": "The call took longer than 1.5 s, and was ended"}
         program = int((tmp_path / "program").read_text())
@@ -109,6 +109,19 @@ def test_timeout_kills_the_process_and_the_programs_it_started(tmp_path):
             "refused": 0,
             "cancelled": 0,
         }
+    [(level, text)] = records_about_children(caplog)
+    assert level == "WARNING"
+    assert text.endswith(" was ended with its call, which took longer than 1.5 s")
+
+
+def test_stop_that_does_not_wait_for_a_call_logs_no_lost_process(tmp_path, caplog):
+    with running(ParallelBackend(poolSize=1), log=4) as (server, application):
+        with calls_in(application, ("hold", [str(tmp_path), "unfinished"])) as (unfinished,):
+            pid = wait_for_hold(tmp_path, "unfinished")
+            server.stop(0)
+            assert unfinished.result()["error"]["code"] == -32005
+    ended = f"child process 0 (pid {pid}) was ended with its call, for which the stop of the server has not waited"
+    assert records_about_children(caplog) == [("WARNING", ended)]
 
 
 def test_function_may_have_a_timeout_of_its_own(shared):
@@ -196,8 +209,8 @@ def test_notification_of_a_lost_process_is_logged(caplog):
 
 
 @pytest.mark.parametrize("serving", ["native", "werkzeug"])
-def test_call_of_a_client_that_is_gone_ends_or_does_not_run(tmp_path, serving):
-    server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0], servBackend=serving)
+def test_call_of_a_client_that_is_gone_ends_or_does_not_run(tmp_path, serving, caplog):
+    server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0], servBackend=serving, log=4)
     server.start()
     try:
         with asking(server.addresses[0], rpc("hold", [str(tmp_path), "runs"])):
@@ -209,6 +222,8 @@ def test_call_of_a_client_that_is_gone_ends_or_does_not_run(tmp_path, serving):
         assert call_socket(server.addresses[0], post(rpc("add", [1]))).json()["result"] == 2
         assert is_gone(pid)
         assert not (tmp_path / "waits.runs").exists()
+        ended = f"child process 0 (pid {pid}) was ended with its call, which its caller has cancelled"
+        assert records_about_children(caplog) == [("DEBUG", ended)]
     finally:
         server.stop()
 
@@ -221,3 +236,8 @@ def asking(address, message):
     with socket.create_connection(address) as connected:
         connected.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         yield
+
+
+def records_about_children(caplog):
+    """Return the level and the text of each record about a child process."""
+    return [(entry.levelname, entry.message) for entry in caplog.records if "child process" in entry.message]

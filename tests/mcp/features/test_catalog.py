@@ -118,6 +118,22 @@ def test_schema_of_the_author_with_a_forbidden_header_field_is_no_tool(schema, w
     assert why in caplog.text
 
 
+def test_methods_that_are_no_tools_are_warned_of_once(caplog):
+    server = flaskJSONRPCServer(None, log=2)
+    server.mcp("/mcp")
+    forbidden = Tool(input_schema=region({"type": "number", "x-mcp-header": "Region"}))
+    for path in ("/a", "/b"):
+        server.registerFunction(lambda region: region, path=path, name="place", mcp=forbidden)
+    for name in ("first", "second", "third"):
+        server.registerFunction(lambda: None, path="/api", name=name, mcp=Tool(name="same"))
+    for number in range(3):
+        server.registerFunction(lambda: None, path="/api", name=f"fine{number}", mcp=True)
+        result_of(server, "tools/list")
+
+    warned = sorted(text.partition(" is no tool: ")[0] for text in caplog.messages if " is no tool: " in text)
+    assert warned == ["/a/place", "/api/second", "/api/third", "/b/place"]
+
+
 Region = Field(json_schema_extra={"x-mcp-header": "Region"})
 
 

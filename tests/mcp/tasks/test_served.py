@@ -34,9 +34,9 @@ def served():
 
 
 @contextlib.contextmanager
-def following(server, *task_ids, capabilities=TAKES_TASKS):
+def following(server, *task_ids, capabilities=TAKES_TASKS, **lists):
     """Yield a stream of the statuses of tasks, and the ids that the server has agreed to."""
-    wanted = {"notifications": {"taskIds": list(task_ids)}}
+    wanted = {"notifications": {"taskIds": list(task_ids), **lists}}
     with contextlib.closing(Stream(server, "subscriptions/listen", wanted, capabilities=capabilities)) as stream:
         accepted = stream.next()
         assert accepted["method"] == "notifications/subscriptions/acknowledged"
@@ -70,9 +70,47 @@ def test_followers_learn_each_status(served, folder):
             last = next_task(stream)
             statuses.append(last["status"])
 
-    assert list(dict.fromkeys(statuses)) == ["input_required", "working", "completed"]
+    assert statuses == ["input_required", "working", "completed"]
     assert "name" in first["inputRequests"]
     assert last == without(client.get(task_id), "resultType", "_meta")
+
+
+def statuses_until_all_return(server, stream):
+    """Return the statuses on a stream that follows the list of tools, once no function of a task runs."""
+    wait_until(lambda: not any(thread.name.endswith("-task") for thread in threading.enumerate()))
+    server.registerFunction(len, path="/api", name="last", mcp=True)
+    statuses = []
+    while (message := stream.next())["method"] == "notifications/tasks":
+        statuses.append(message["params"]["status"])
+    assert message["method"] == "notifications/tools/list_changed"
+    return statuses
+
+
+@pytest.mark.parametrize(
+    ("content", "last"), [({"name": "Ann"}, "completed"), ({}, "input_required")], ids=["valid", "invalid"]
+)
+def test_followers_learn_once_of_each_change_by_an_answer(served, content, last):
+    client = SocketClient(served)
+    task_id = client.begin("greet")
+    client.wait(task_id, "input_required")
+
+    with following(served, task_id, toolsListChanged=True) as (stream, _):
+        client.update(task_id, name={"action": "accept", "content": content})
+        statuses = statuses_until_all_return(served, stream)
+
+    assert statuses == ["input_required", "working", last]
+
+
+def test_followers_learn_once_of_a_cancellation(served, folder):
+    client = SocketClient(served)
+    task_id = client.begin("notice", folder=str(folder))
+    wait_until((folder / "begun").exists)
+
+    with following(served, task_id, toolsListChanged=True) as (stream, _):
+        client.cancel(task_id)
+        statuses = statuses_until_all_return(served, stream)
+
+    assert statuses == ["working", "cancelled"]
 
 
 def test_followers_learn_the_progress(served, folder):
