@@ -303,8 +303,8 @@ def test_task_expires_although_nobody_asks_for_it(start):
 def test_number_of_subscriptions_is_bounded(process):
     listening = [process.send("subscriptions/listen", notifications={"toolsListChanged": True}) for _ in range(100)]
     refused = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
-    error = process.answer(refused)["error"]
-    assert error == {"code": -32600, "message": "Invalid Request: 100 subscriptions are open already"}
+    message = "100 subscriptions are open already; cancel one before you open another"
+    assert process.answer(refused)["error"] == {"code": -32000, "message": message}
     for request_id in listening:
         process.tell(method="notifications/cancelled", params={"requestId": request_id})
 
@@ -443,7 +443,8 @@ def test_id_of_a_refused_request_is_free_again(process):
     for _ in running:  # a call that is cancelled before it begins does not run
         assert process.next()["params"]["data"] == "begun"
     refused = process.send("tools/call", call("add", a=1, b=2))
-    assert "100 requests" in process.answer(refused)["error"]["message"]
+    message = "100 requests have not been answered yet; send this one again after an answer, or cancel one"
+    assert process.answer(refused)["error"] == {"code": -32000, "message": message}
     for request_id in running:
         process.tell(method="notifications/cancelled", params={"requestId": request_id})
     wait_until(lambda: "result" in process.answer(process.send("tools/list")))
