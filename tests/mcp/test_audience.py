@@ -45,6 +45,14 @@ def test_tokens_without_a_certain_audience_are_refused(options):
         served(**options)
 
 
+@pytest.mark.parametrize(
+    "server", ["auth.test", "ftp://auth.test", "https://[auth", "https://auth.test/#a", 5], ids=str
+)
+def test_server_without_a_web_url_is_refused(server):
+    with pytest.raises(RegistrationError, match=r" is refused: it takes a URL such as 'https://auth.example.com'$"):
+        Authorization([server], lambda token, audience: None)
+
+
 def test_given_url_is_the_audience_whatever_the_host():
     server, audiences = served(resource="https://api.test/mcp")
     assert listed(server, "evil.test") == 200
