@@ -1,4 +1,4 @@
-"""Put functions of a Flask application that you already have in front of a language model.
+"""Put functions of a Flask application that you already have in front of a language model: ten lines are new.
 
     python examples/mcp_flask.py [PORT]
 
@@ -50,7 +50,6 @@ def home():
 # The same functions are methods of JSON-RPC at /api. Without fallback, no page of another origin can call them by GET.
 server = flaskJSONRPCServer(
     None,
-    name="orders",
     allowed_hosts=["127.0.0.1", "localhost"],
     fallback=False,
     max_streams=30,  # more than the default of 4, and less than half of the threads

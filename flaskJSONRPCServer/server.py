@@ -517,8 +517,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
             title: Its name, for people.
             version: Its version; None for that of this package.
             description: What it is.
-            website: The URL of its site.
-            icons: Its icons, each a dict with ``src``, and optionally ``mimeType``, ``sizes`` and ``theme``.
+            website: The URL of its site, of http or https.
+            icons: Its icons, each a dict with ``src``, a URL of http, https or data, and optionally ``mimeType``,
+                ``sizes`` and ``theme``.
             instructions: What a model should know about the tools together.
             page_size: The most items on a page of a list.
             ttl: How long clients may keep lists, in seconds; 0 for not at all.

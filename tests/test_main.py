@@ -208,10 +208,10 @@ def test_serve_listens_on_every_address_that_is_bound(folder):
         (["served.py"], "'served.py' is not the name of a module"),
         (["./served"], "'./served' is not the name of a module"),
         ([":server"], "'' is not the name of a module"),
-        (["served:servr"], "unknown name 'servr'; did you mean 'server'?"),
+        (["served:servr"], "unknown server 'servr'; did you mean 'server'?"),
         (["served:server.nam"], "unknown name 'nam'; did you mean 'name'?"),
         (["served:server.name"], "'served:server.name' is no flaskJSONRPCServer but of type 'str'"),
-        (["served:dict"], "unknown name 'dict'; known: "),
+        (["served:dict"], "unknown server 'dict'; known: frozen, server, unbound\n"),
         (["package.inner:of.make_for"], "cannot be called without parameters (missing a required argument: 'client')"),
         (
             ["running"],

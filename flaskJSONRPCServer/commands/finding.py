@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 import flask
 
@@ -19,6 +21,8 @@ from .arguments import DEFAULT_ATTRIBUTE
 from .errors import CommandError
 
 __all__ = ["call_factory", "change_directory", "find_server"]
+
+_ACCEPTED: Final = "it takes a flaskJSONRPCServer, or a function without parameters that returns one"
 
 
 def find_server(target: str, command: str) -> flaskJSONRPCServer:
@@ -92,9 +96,20 @@ def attribute_of(owner: Any, dotted: str) -> Any:
     for name in dotted.split("."):
         if not hasattr(owner, name):
             known = [attribute for attribute in dir(owner) if not attribute.startswith("_")]
-            raise CommandError(unknown_name("name", name, known))
+            is_module = isinstance(owner, ModuleType)
+            raise CommandError(unknown_server(owner, name, known) if is_module else unknown_name("name", name, known))
         owner = getattr(owner, name)
     return owner
+
+
+def unknown_server(module: ModuleType, name: str, known: list[str]) -> str:
+    """Return the error message for a name that a module does not have: with its servers, and the closest name."""
+    # By type(): a proxy, such as flask.request, may answer for another object, or raise.
+    servers = [one for one in known if issubclass(type(vars(module).get(one)), flaskJSONRPCServer)]
+    listed = {*servers, *difflib.get_close_matches(name, known, n=1)}  # the closest may be a function that returns one
+    if listed:
+        return unknown_name("server", name, listed)
+    return f"unknown server {name!r}: the module {module.__name__!r} has none; {_ACCEPTED}"
 
 
 def call_factory(make: Callable[..., Any], target: str) -> Any:
@@ -108,6 +123,6 @@ def call_factory(make: Callable[..., Any], target: str) -> Any:
     except TypeError as exc:
         raise CommandError(
             f"{target!r} is of type {type(make).__name__!r} and cannot be called without parameters ({exc}); "
-            "it takes a flaskJSONRPCServer, or a function without parameters that returns one"
+            f"{_ACCEPTED}"
         ) from exc
     return make()

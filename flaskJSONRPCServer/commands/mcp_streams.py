@@ -111,9 +111,8 @@ def messages_only() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
 
     def write(line: bytes) -> None:
         left = memoryview(line)
-        with suppress(BrokenPipeError):  # the client has gone, and the input ends soon
-            while left:
-                left = left[stream.write(left) :]
+        while left:
+            left = left[stream.write(left) :]
 
     try:
         yield given, write

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import RegistrationError
+from .urls import is_web_url
 
 __all__ = ["checked_icons", "is_list", "json_copy", "refuse_unless"]
 
@@ -39,7 +40,7 @@ def json_copy(value: Any, what: str) -> Any:
 
 
 def checked_icons(icons: Any, where: str = "") -> tuple[dict[str, Any], ...]:
-    """Return a copy of icons, each a dict of JSON values with ``src``.
+    """Return a copy of icons, each a dict of JSON values with ``src``, and perhaps ``mimeType``, ``sizes``, ``theme``.
 
     Args:
         icons: The icons.
@@ -52,7 +53,29 @@ def checked_icons(icons: Any, where: str = "") -> tuple[dict[str, Any], ...]:
         raise RegistrationError(f"{where}icons={icons!r} is refused: it takes a list of dicts with 'src'")
     copies = []
     for icon in icons:
-        if not isinstance(icon, Mapping) or not isinstance(icon.get("src"), str) or not icon["src"]:
-            raise RegistrationError(f"{where}the icon {icon!r} is refused: it takes a dict with 'src', a URL")
-        copies.append(json_copy(dict(icon), f"{where}the icon {icon!r}"))
+        what = f"{where}the icon {icon!r}"
+        if not isinstance(icon, Mapping) or not is_icon_url(icon.get("src")):
+            raise RegistrationError(f"{what} is refused: it takes a dict with 'src', a URL of http, https or data")
+        copy = json_copy(dict(icon), what)
+        if flaw := flaw_in_icon(copy):
+            raise RegistrationError(f"{what} is refused: {flaw}")
+        copies.append(copy)
     return tuple(copies)
+
+
+def is_icon_url(url: Any) -> bool:
+    """Return whether clients may load an icon from a URL; they reject others, such as those of scripts and files."""
+    return is_web_url(url) or (isinstance(url, str) and url.lower().startswith("data:"))
+
+
+def flaw_in_icon(icon: Mapping[str, Any]) -> str:
+    """Return which optional member of an icon has a value that the protocol does not allow; empty if none has.
+
+    Source: MCP 2026-07-28, the schema of ``Icon``.
+    """
+    sizes = icon.get("sizes", [])
+    if not isinstance(icon.get("mimeType", ""), str):
+        return "'mimeType' is a media type such as 'image/png'"
+    if not isinstance(sizes, list) or not all(isinstance(size, str) for size in sizes):
+        return "'sizes' is a list of strings such as '48x48', or of 'any'"
+    return "" if icon.get("theme", "light") in ("light", "dark") else "'theme' is 'light' or 'dark'"

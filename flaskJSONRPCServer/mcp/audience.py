@@ -49,7 +49,7 @@ class Audience:
             )
 
     def of(self, exchange: Exchange) -> str:
-        """Return the URL, as the client of a request has it.
+        """Return the URL that was given; or that of a request, in its normal form (RFC 9110, section 4.2.3).
 
         Raises:
             Misdirected: The request says another host or port than the server's.
@@ -57,9 +57,11 @@ class Audience:
         if self._resource is not None:
             return self._resource
         base = exchange.base_url
-        if not self._is_own(urlsplit(base), exchange):
+        url = urlsplit(base)
+        if not self._is_own(url, exchange):
             raise Misdirected(f"the endpoint is not known to be at {base}; give Authorization(resource=...)")
-        return f"{base.rstrip('/')}{self._path}"
+        host = url.netloc.lower().removesuffix(f":{_DEFAULT_PORTS.get(url.scheme)}")
+        return f"{url.scheme}://{host}{url.path.rstrip('/')}{self._path}"
 
     def _is_own(self, url: SplitResult, exchange: Exchange) -> bool:
         if self._hosts is not None:

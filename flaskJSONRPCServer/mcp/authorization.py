@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ..contract.urls import is_web_url
 from ..dispatch.exchange import Exchange
 from ..errors import RegistrationError
 from ..http.refusals import BadRequest, Forbidden, Refusal, ServiceUnavailable, Unauthorized
@@ -102,8 +103,7 @@ class Authorization:
 
 
 def refuse_unless_url(url: Any) -> None:
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
+    if not is_web_url(url) or urlsplit(url).fragment:
         raise RegistrationError(f"{url!r} is refused: it takes a URL such as 'https://auth.example.com'")
 
 

@@ -16,7 +16,7 @@ from ..contract.hints import names_class
 from ..contract.json_objects import WrittenAsJson
 from ..runtime.text import short_repr
 from ..sansio_jsonrpc import ABSENT
-from .content_checks import check_attribute, refuse_annotations
+from .content_checks import check_attribute, refusal_of, refuse_annotations, refuse_unless_uri
 from .written_content import is_written_part, without_nulls
 
 __all__ = [
@@ -79,6 +79,9 @@ class Media(Content):
     def __post_init__(self) -> None:
         check_attribute(self, "data", _BYTES, "the bytes of a file")
         check_attribute(self, "mime_type", str, "a media type such as 'image/png'")
+        prefix = f"{self.kind}/"
+        if not self.mime_type.lower().startswith(prefix) or len(self.mime_type) == len(prefix):
+            raise ValueError(refusal_of(self, "mime_type", f"it takes a media type that begins with {prefix!r}"))
         refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
@@ -93,11 +96,12 @@ class Image(Media):
 
     Attributes:
         data: The bytes of the file.
-        mime_type: Its media type.
+        mime_type: Its media type, which begins with ``image/``.
         annotations: As for :class:`Text`.
 
     Raises:
         TypeError: The data is not bytes, the media type is no string, or the annotations are no such dict.
+        ValueError: The media type is of another kind.
     """
 
     kind = "image"
@@ -111,11 +115,12 @@ class Audio(Media):
 
     Attributes:
         data: The bytes of the file.
-        mime_type: Its media type.
+        mime_type: Its media type, which begins with ``audio/``.
         annotations: As for :class:`Text`.
 
     Raises:
         TypeError: The data is not bytes, the media type is no string, or the annotations are no such dict.
+        ValueError: The media type is of another kind.
     """
 
     kind = "audio"
@@ -135,6 +140,7 @@ class EmbeddedResource(Content):
 
     Raises:
         TypeError: One of these is of another type.
+        ValueError: The URI has no scheme, or a character that has to be percent-encoded.
     """
 
     uri: str
@@ -143,7 +149,7 @@ class EmbeddedResource(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        check_attribute(self, "uri", str, "a string")
+        refuse_unless_uri(self)
         check_attribute(self, "contents", (str, *_BYTES), "a string, or bytes")
         check_attribute(self, "mime_type", (str, NoneType), "a media type such as 'image/png', or None")
         refuse_annotations(self)
@@ -168,6 +174,7 @@ class ResourceLink(Content):
 
     Raises:
         TypeError: One of these is of another type.
+        ValueError: The URI has no scheme, or a character that has to be percent-encoded.
     """
 
     uri: str
@@ -178,8 +185,8 @@ class ResourceLink(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("uri", "name"):
-            check_attribute(self, name, str, "a string")
+        refuse_unless_uri(self)
+        check_attribute(self, "name", str, "a string")
         for name in ("title", "description", "mime_type"):
             check_attribute(self, name, (str, NoneType), "a string, or None")
         refuse_annotations(self)

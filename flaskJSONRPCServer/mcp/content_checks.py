@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..contract.urls import flaw_in_uri
 from ..runtime.text import short_repr
 from .protocol.revisions import ROLES
 
-__all__ = ["check_attribute", "flaw_in", "refusal_of", "refuse_annotations"]
+__all__ = ["check_attribute", "flaw_in", "refusal_of", "refuse_annotations", "refuse_unless_uri"]
 
 
 def check_attribute(part: Any, name: str, accepted: type | tuple[type, ...], words: str) -> None:
@@ -25,6 +26,18 @@ def check_attribute(part: Any, name: str, accepted: type | tuple[type, ...], wor
 def refusal_of(part: Any, name: str, reason: str) -> str:
     """Return the message of an error about an attribute."""
     return f"{type(part).__name__}({name}={short_repr(getattr(part, name), 100)}) is refused: {reason}"
+
+
+def refuse_unless_uri(part: Any) -> None:
+    """Check the URI of a part.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is no URI: it has no scheme, or a character that has to be percent-encoded.
+    """
+    check_attribute(part, "uri", str, "a string")
+    if flaw := flaw_in_uri(part.uri):
+        raise ValueError(refusal_of(part, "uri", flaw))
 
 
 def refuse_annotations(part: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..contract.option_checks import checked_icons, refuse_unless
+from ..contract.urls import is_web_url
 from ..errors import RegistrationError
 from .authorization import Authorization
 from .features.descriptions import refuse_unless_seconds, refuse_unless_text
@@ -42,6 +43,10 @@ class EndpointOptions:
         texts = ("name", "title", "version", "description", "website", "instructions")
         refuse_unless_text(**{name: getattr(self, name) for name in texts})
         refuse_unless("authorization", self.authorization, Authorization, "an mcp.Authorization, or None")
+        if self.website and not is_web_url(self.website):
+            raise RegistrationError(
+                f"website={self.website!r} is refused: it takes a URL such as 'https://example.com'"
+            )
         object.__setattr__(self, "icons", checked_icons(self.icons))
         refuse_page_size(self.page_size)
         refuse_unless_seconds("ttl", self.ttl, "a number of seconds from 0 on", may_be_zero=True)

@@ -109,8 +109,18 @@ def test_name_that_no_tool_may_have_is_refused(name):
         ({"icons": {"src": "a"}}, r"icons=.* is refused: it takes a list of dicts with 'src'"),
         ({"icons": None}, r"icons=None is refused: it takes a list of dicts with 'src'"),
         ({"icons": ["a"]}, r"the icon 'a' is refused: it takes a dict with 'src', a URL"),
-        ({"icons": [{"src": ""}]}, r"the icon .* is refused: it takes a dict with 'src', a URL"),
-        ({"icons": [{"src": "a", "sizes": {1}}]}, r"the icon .* has no JSON form"),
+        *(
+            (
+                {"icons": [{"src": src}]},
+                r"the icon .* is refused: it takes a dict with 'src', a URL of http, https or data",
+            )
+            for src in ("", "i.png", "/i.png", "javascript:alert(1)", "file:///i.png", 5)
+        ),
+        ({"icons": [{"src": "data:,", "x": {1}}]}, r"the icon .* has no JSON form"),
+        ({"icons": [{"src": "data:,", "mimeType": 5}]}, r"the icon .* is refused: 'mimeType' is a media type"),
+        ({"icons": [{"src": "data:,", "sizes": "48x48"}]}, r"the icon .* is refused: 'sizes' is a list of strings"),
+        ({"icons": [{"src": "data:,", "sizes": [48]}]}, r"the icon .* is refused: 'sizes' is a list of strings"),
+        ({"icons": [{"src": "data:,", "theme": "blue"}]}, r"the icon .* is refused: 'theme' is 'light' or 'dark'"),
         ({"meta": []}, r"meta=\[\] is refused: it takes a dict"),
         ({"meta": {1: 2}}, r"meta=.* is refused: it takes a dict with strings as keys"),
         ({"meta": {"a": float("nan")}}, r"meta=.* has no JSON form"),
@@ -125,6 +135,19 @@ def test_value_that_a_tool_cannot_have_is_refused(options, words):
 @pytest.mark.parametrize("task", [None, True, False, "required"], ids=str)
 def test_tool_says_whether_its_calls_become_tasks(task):
     assert Tool(task=task).task == task
+
+
+@pytest.mark.parametrize(
+    "icon",
+    [
+        {"src": "http://a.test/i.png"},
+        {"src": "DATA:image/png;base64,AA==", "mimeType": "image/png", "sizes": ["any"], "theme": "dark", "x": 1},
+        {"src": "https://a.test/i.svg", "sizes": ("48x48",), "theme": "light"},
+    ],
+    ids=lambda icon: icon["src"][:5],
+)
+def test_icon_of_the_protocol_is_taken(icon):
+    assert Tool(icons=[icon]).icons[0]["src"] == icon["src"]
 
 
 def test_tool_is_independent_of_the_values_that_it_was_made_of():

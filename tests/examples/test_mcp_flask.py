@@ -2,8 +2,16 @@
 
 import pytest
 
+from tests.examples.processes import EXAMPLES
 from tests.examples.servers import load
 from tests.mcp.judged import result_of
+
+
+def test_ten_lines_are_new_in_the_application():
+    source = (EXAMPLES / "mcp_flask.py").read_text(encoding="utf-8")
+    new = source.partition("# What is new.")[2].partition('if __name__ == "__main__":')[0]
+
+    assert len([line for line in new.splitlines() if line and not line.startswith("#")]) == 10
 
 
 def test_functions_of_the_application_are_tools():

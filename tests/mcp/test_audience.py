@@ -45,6 +45,14 @@ def test_tokens_without_a_certain_audience_are_refused(options):
         served(**options)
 
 
+@pytest.mark.parametrize(
+    "server", ["auth.test", "ftp://auth.test", "https://[auth", "https://auth.test/#a", 5], ids=str
+)
+def test_server_without_a_web_url_is_refused(server):
+    with pytest.raises(RegistrationError, match=r" is refused: it takes a URL such as 'https://auth.example.com'$"):
+        Authorization([server], lambda token, audience: None)
+
+
 def test_given_url_is_the_audience_whatever_the_host():
     server, audiences = served(resource="https://api.test/mcp")
     assert listed(server, "evil.test") == 200
@@ -63,6 +71,41 @@ def test_port_of_a_local_server_is_its_own(host, status):
     server, audiences = served(bound_to=("127.0.0.1", 8080))
     assert listed(server, host) == status
     assert audiences == [f"http://{host}/mcp"] * (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("options", "host", "port", "base"),
+    [
+        ({"allowed_hosts": ["Api.test"]}, "API.Test:8443", "8443", "http://api.test:8443"),
+        ({"allowed_hosts": ["api.test"]}, "API.test:80", "80", "http://api.test"),
+        ({"allowed_hosts": ["api.test"]}, "api.test:443", "443", "http://api.test:443"),
+        ({"bound_to": ("127.0.0.1", 8080)}, "LOCALHOST:8080", "8080", "http://localhost:8080"),
+        ({"bound_to": ("127.0.0.1", 80)}, "[::1]:80", "80", "http://[::1]"),
+    ],
+    ids=["capitals", "default_port", "other_port", "local", "address"],
+)
+def test_url_of_a_request_is_the_audience_in_its_normal_form(options, host, port, base):
+    server, audiences = served(**options)
+    head = {"Host": host}
+    metadata = call_wsgi(server.getWSGI(), get(METADATA, head, environ={"SERVER_PORT": port})).json()
+    request = request_of("tools/list")
+    request.headers.update(head)
+    request.environ["SERVER_PORT"] = port
+    challenge = call_wsgi(server.getWSGI(), request).header("WWW-Authenticate")
+
+    assert listed(server, host, port) == 200
+    assert audiences == [metadata["resource"]] == [f"{base}/mcp"]
+    assert challenge == f'Bearer resource_metadata="{base}{METADATA}"'
+
+
+def test_path_of_the_application_keeps_its_capitals():
+    server, audiences = served(allowed_hosts=["api.test"])
+    request = request_of("tools/list")
+    request.headers.update({"Authorization": "Bearer ann", "Host": "API.test"})
+    request.environ["SCRIPT_NAME"] = "/V1"
+
+    assert call_wsgi(server.getWSGI(), request).code == 200
+    assert audiences == ["http://api.test/V1/mcp"]
 
 
 def test_host_of_a_trusted_proxy_is_checked_too():

@@ -75,6 +75,46 @@ REFUSED = {
 }
 
 
+WRONG_VALUES = {
+    "image_of_text": (
+        lambda: Image(b"x", "text/plain"),
+        "Image(mime_type='text/plain') is refused: it takes a media type that begins with 'image/'",
+    ),
+    "image_without_type": (
+        lambda: Image(b"x", ""),
+        "Image(mime_type='') is refused: it takes a media type that begins with 'image/'",
+    ),
+    "image_of_any_type": (
+        lambda: Image(b"x", "image/"),
+        "Image(mime_type='image/') is refused: it takes a media type that begins with 'image/'",
+    ),
+    "sound_of_image": (
+        lambda: Audio(b"x", "image/png"),
+        "Audio(mime_type='image/png') is refused: it takes a media type that begins with 'audio/'",
+    ),
+    "resource_uri": (
+        lambda: EmbeddedResource("a.txt", "x"),
+        "EmbeddedResource(uri='a.txt') is refused: it begins with no scheme, such as 'config:'",
+    ),
+    "link_uri": (
+        lambda: ResourceLink("a:b c", "x"),
+        "ResourceLink(uri='a:b c') is refused: it has a character that no URI has; percent-encode it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_VALUES)
+def test_value_of_the_right_type_is_refused_too(case):
+    make, message = WRONG_VALUES[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@pytest.mark.parametrize(("kind", "mime_type"), [(Image, "IMAGE/svg+xml; charset=utf-8"), (Audio, "audio/ogg")])
+def test_media_type_may_have_parameters_and_capitals(kind, mime_type):
+    assert kind(b"x", mime_type).members()["mimeType"] == mime_type
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_value_that_the_protocol_does_not_allow_is_refused_when_the_part_is_made(case):
     make, message = REFUSED[case]

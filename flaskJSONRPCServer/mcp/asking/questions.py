@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ...contract.urls import is_web_url
 from ..content_checks import check_attribute, refusal_of
-from ..protocol.revisions import ROLES
 from .form_fields import checked_fields
+from .sampling_options import are_messages, flaw_in_options
 
 __all__ = ["Form", "FormAnswer", "ListRoots", "Question", "Sample", "Visit"]
 
@@ -128,16 +129,20 @@ def is_nested(schema: Mapping[str, Any]) -> bool:
     return is_object or (isinstance(items, Mapping) and is_nested(items))
 
 
+_URL_WORDS = "it takes an http or https URL, such as 'https://example.com/login'"
+
+
 @dataclass(frozen=True, slots=True)
 class Visit(Question):
     """A page that the user is asked to visit, such as one to log in, which the client does not see.
 
     Attributes:
         message: Why.
-        url: The page.
+        url: The page, an absolute URL of http or https.
 
     Raises:
         TypeError: One of them is no string.
+        ValueError: The URL is none of a page.
     """
 
     METHOD = "elicitation/create"
@@ -149,6 +154,8 @@ class Visit(Question):
     def __post_init__(self) -> None:
         check_attribute(self, "message", str, "a string")
         check_attribute(self, "url", str, "a string")
+        if not is_web_url(self.url):
+            raise ValueError(refusal_of(self, "url", _URL_WORDS))
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -170,6 +177,8 @@ class Visit(Question):
         return FormAnswer(str(action))
 
 
+_TOKENS_WORDS = "an integer from 1 on"
+
 # The options of a sample that let the model call tools of the client's.
 _TOOL_OPTIONS = frozenset({"tools", "toolChoice"})
 
@@ -179,12 +188,14 @@ class Sample(Question):
     """Messages for the model of the client.
 
     Attributes:
-        messages: A text, or messages with ``role`` and ``content``.
-        max_tokens: The length of its answer.
+        messages: A text, or messages, each a dict with ``role`` and ``content``: a part, or a list of parts.
+        max_tokens: The most tokens of its answer, from 1 on.
         options: Further parameters, such as ``systemPrompt`` or ``modelPreferences``.
 
     Raises:
-        TypeError: A message is no dict with ``role`` and ``content``, or another value has another type.
+        TypeError: A message is no such dict, or another value has another type.
+        ValueError: ``max_tokens`` is below 1, or an option has a value that the protocol does not allow, such as a
+            ``temperature`` that is no number.
     """
 
     METHOD = "sampling/createMessage"
@@ -195,11 +206,15 @@ class Sample(Question):
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        is_list = isinstance(self.messages, (list, tuple)) and all(map(is_message, self.messages))
-        if not is_list:
-            check_attribute(self, "messages", str, "a string, or a list of dicts with 'role' and 'content'")
-        check_attribute(self, "max_tokens", int, "an integer")
+        if not are_messages(self.messages):
+            words = "a string, or a list of dicts with 'role' and 'content', a part or a list of parts"
+            check_attribute(self, "messages", str, words)
+        check_attribute(self, "max_tokens", int, _TOKENS_WORDS)
+        if self.max_tokens < 1:
+            raise ValueError(refusal_of(self, "max_tokens", f"it takes {_TOKENS_WORDS}"))
         check_attribute(self, "options", Mapping, "a dict")
+        if flaw := flaw_in_options(self.options):
+            raise ValueError(refusal_of(self, "options", flaw))
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -221,11 +236,6 @@ class Sample(Question):
         if "content" not in result:
             raise ValueError("no message")
         return dict(result)
-
-
-def is_message(value: Any) -> bool:
-    """Return whether a value has what a message for a model needs."""
-    return isinstance(value, Mapping) and value.get("role") in ROLES and "content" in value
 
 
 @dataclass(frozen=True, slots=True)

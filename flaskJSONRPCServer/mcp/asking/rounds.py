@@ -199,15 +199,13 @@ def refuse_after(most: int, unusable: Mapping[str, int], questions: Mapping[str,
             raise NoAnswer(f"{problem}. The last one: {question['reason']}"[:1000])
 
 
-def answers_in(request: ClientRequest) -> Mapping[str, Any]:
+def answers_in(request: ClientRequest, *, are_required: bool = False) -> Mapping[str, Any]:
     """Return the answers in a request, by the keys of the questions.
 
     Raises:
-        InvalidParams: They are not what clients answer with.
+        InvalidParams: They are missing although they are required, or are not what clients answer with.
     """
-    if "inputResponses" not in request.params:
-        return {}
-    responses = request.params["inputResponses"]
+    responses = request.params.get("inputResponses", None if are_required else {})
     if not isinstance(responses, dict) or not all(isinstance(value, dict) for value in responses.values()):
         raise InvalidParams("Invalid params: inputResponses is not an object with an object for each question")
     return {key: value for key, value in responses.items() if key not in HIDDEN_KEYS}

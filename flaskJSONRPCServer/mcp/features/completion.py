@@ -45,13 +45,14 @@ class Completion:
         """Return it as JSON values.
 
         Raises:
-            TypeError: A value is no string, or ``total`` or ``has_more`` is of another type.
+            TypeError: A value is no string, or ``total`` is no number from 0 on, or ``has_more`` is of another type.
         """
         values = list(self.values)
         if not all(isinstance(value, str) for value in values):
             raise TypeError(f"a completion returns {short_repr(values)}; it takes strings")
         if not is_count(self.total) or not isinstance(self.has_more, bool | None):
-            raise TypeError(f"a completion has total={short_repr(self.total)} and has_more={short_repr(self.has_more)}")
+            shown = f"total={short_repr(self.total)} and has_more={short_repr(self.has_more)}"
+            raise TypeError(f"a completion has {shown}; it takes a number from 0 on, and a bool, or None")
         members: dict[str, Any] = {"values": values[:_MOST_VALUES]}
         if self.total is not None:
             members["total"] = self.total
@@ -60,7 +61,7 @@ class Completion:
 
 
 def is_count(total: Any) -> bool:
-    return total is None or (isinstance(total, int) and not isinstance(total, bool))
+    return total is None or (isinstance(total, int) and not isinstance(total, bool) and total >= 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from ...contract.urls import flaw_in_parts
 from ...errors import RegistrationError
 
 __all__ = ["UriTemplate", "checked_uri", "is_template"]
 
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
 _EXPRESSION: Final = re.compile(r"\{([^{}]*)\}")
 
 # RFC 6570 encodes all but letters, digits and -._~ in a value. Clients often do not, so only what ends a segment is
@@ -100,10 +99,8 @@ def check_uri(uri: str, literals: list[str]) -> None:
     Raises:
         RegistrationError: There is no scheme, or a character that no URI has.
     """
-    if _SCHEME.match(literals[0]) is None:
-        raise refusal(uri, "it begins with no scheme, such as 'config:'")
-    if not all(_CHARACTERS.fullmatch(literal) for literal in literals):
-        raise refusal(uri, "it has a character that no URI has; percent-encode it")
+    if flaw := flaw_in_parts(literals):
+        raise refusal(uri, flaw)
 
 
 def decoded(value: str) -> str | None:

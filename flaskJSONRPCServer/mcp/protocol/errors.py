@@ -7,6 +7,7 @@
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
     ├── TooManyTasks                -32000  503
+    ├── TooManyOpenRequests         -32000  503
     ├── TooLarge                    -32001  200
     ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
@@ -40,6 +41,7 @@ __all__ = [
     "ResourceNotFound",
     "SessionNotFound",
     "TooLarge",
+    "TooManyOpenRequests",
     "TooManyTasks",
     "UnsupportedVersion",
     "is_kept_code",
@@ -125,6 +127,18 @@ class TooManyTasks(McpError):
 
     code = -32000
     status = "503 Service Unavailable"
+
+
+class TooManyOpenRequests(McpError):
+    """As many requests or subscriptions of a client are open as it may have. The message says what makes room."""
+
+    code = -32000
+    status = "503 Service Unavailable"
+
+    @classmethod
+    def over(cls, most: int) -> TooManyOpenRequests:
+        """Return the error for a request beyond the most that are answered at the same time."""
+        return cls(f"{most} requests have not been answered yet; send this one again after an answer, or cancel one")
 
 
 class TooLarge(McpError):

@@ -12,7 +12,7 @@ from typing import Any, Final
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcRequest
 from ..calls.open_call import OpenCall
-from ..protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound
+from ..protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound, TooManyOpenRequests
 from ..protocol.messages import params_of
 from ..protocol.requests import ClientRequest, meta_of, progress_token
 from ..protocol.revisions import SESSION_REVISIONS
@@ -167,7 +167,8 @@ class Session:
 
         Raises:
             SessionNotFound: The session has ended.
-            InvalidRequest: A request with its id has not been answered yet, or too many have not.
+            InvalidRequest: A request with its id has not been answered yet.
+            TooManyOpenRequests: Too many have not.
         """
         key = key_of(request.id)
         with self._changing:
@@ -176,7 +177,7 @@ class Session:
             if key in self._calls:
                 raise InvalidRequest("Invalid Request: a request with this id has not been answered yet")
             if len(self._calls) >= _MOST_CALLS:
-                raise InvalidRequest(f"Invalid Request: {_MOST_CALLS} requests have not been answered yet")
+                raise TooManyOpenRequests.over(_MOST_CALLS)
             self._calls[key] = call
 
     def remove(self, request: ClientRequest, call: OpenCall) -> None:

@@ -26,7 +26,7 @@ class Output:
     """Writes messages, in the order in which they were passed.
 
     Args:
-        write: Writes a line. Only the thread of the output calls it.
+        write: Writes a line; raises BrokenPipeError once nobody can read it. Only the thread of the output calls it.
         log: Gets the failures.
     """
 
@@ -46,7 +46,7 @@ class Output:
 
     @property
     def is_lost(self) -> bool:
-        """Whether messages have been dropped, since the client does not read."""
+        """Whether messages have been dropped, since the client does not read, or cannot any more."""
         return self._is_lost
 
     def send(self, message: bytes) -> None:
@@ -112,6 +112,10 @@ class Output:
                     self._written += 1
                     self._count(line, -1, is_posted=is_posted)
                     self._changed.notify_all()
+        except BrokenPipeError:  # the input, which the other thread reads, may end later
+            self._log.write(WARNING, "the client has closed the standard output, and gets no more messages")
+            with self._changed:
+                self._give_up()
         except BaseException as exc:
             self._log.write(ERROR, "a message could not be written", traceback=True)
             with self._changed:

@@ -16,7 +16,7 @@ from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcRequest
 from ..calls.open_call import OpenCall
 from ..feature import AnyRounds
-from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
+from ..protocol.errors import InvalidRequest, McpError, TooManyOpenRequests, UnsupportedVersion
 from ..protocol.messages import Send, notification_text
 from ..protocol.requests import ClientRequest, read_request
 from ..protocol.revisions import CURRENT
@@ -146,13 +146,15 @@ class SelfContained:
         """Check that a request may open one more subscription. Only the thread that reads messages opens any.
 
         Raises:
-            InvalidRequest: Too many are open, or its id is in use.
+            InvalidRequest: Its id is in use.
+            TooManyOpenRequests: Too many are open.
         """
         with self._changing:
             self._check_id((type(request.id), request.id))
             count = sum(request.is_subscription for request in self._open.values())
         if count >= MOST_SUBSCRIPTIONS:
-            raise InvalidRequest(f"Invalid Request: {MOST_SUBSCRIPTIONS} subscriptions are open already")
+            message = f"{MOST_SUBSCRIPTIONS} subscriptions are open already; cancel one before you open another"
+            raise TooManyOpenRequests(message)
 
     def _add(self, request: ClientRequest, open_request: OpenRequest) -> tuple[type, Any]:
         key = type(request.id), request.id

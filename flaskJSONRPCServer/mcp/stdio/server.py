@@ -20,7 +20,7 @@ from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ...runtime.ticker import Ticker
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
-from ..protocol.errors import InvalidRequest, McpError
+from ..protocol.errors import InvalidRequest, McpError, TooManyOpenRequests
 from ..protocol.messages import checked, params_of, pong_text, read_body
 from ..protocol.requests import is_self_contained
 from ..protocol.revisions import BATCH_REVISION, LISTEN
@@ -213,10 +213,10 @@ class StdioServer:
         """Answer a request in a thread of its own.
 
         Raises:
-            InvalidRequest: Too many requests are being answered.
+            TooManyOpenRequests: Too many requests are being answered.
         """
         if not self._threads.start(lambda: self._run(answer, reply_to), "mcp-request", MOST_CALLS):
-            raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
+            raise TooManyOpenRequests.over(MOST_CALLS)
 
     def _run(self, answer: Callable[[], object], reply_to: ReplyTo) -> None:
         try:

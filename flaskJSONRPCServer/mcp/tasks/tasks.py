@@ -83,9 +83,9 @@ class Tasks:
         return self._task(request, scope).fetch()
 
     def update(self, request: ClientRequest, scope: Scope) -> Result:
-        """Answer ``tasks/update``."""
+        """Answer ``tasks/update``. The extension requires the member with the answers."""
         task = self._task(request, scope)
-        answers = task.open_answers(answers_in(request))
+        answers = task.open_answers(answers_in(request, are_required=True))
         if not answers:
             return {}
         self._store.reserve(task, len(self._sources.codec().dumps(answers)))

@@ -74,7 +74,7 @@ def test_module_that_serves_at_its_import_is_refused(broker, tmp_path, suffix):
     [
         ("without", "worker: error: server 'test' has no celery backend; give it dispatcherBackend='celery'"),
         ("missing", "worker: error: there is no module 'missing'"),
-        ("without:nothing", "worker: error: unknown name 'nothing'"),
+        ("without:nothing", "worker: error: unknown server 'nothing'; known: server"),
     ],
 )
 def test_worker_that_cannot_start_is_one_clear_line(broker, tmp_path, target, text):

@@ -1,7 +1,9 @@
 """Questions of functions, in requests without a session."""
 
 import base64
+import decimal
 import hashlib
+import re
 
 import pytest
 
@@ -263,13 +265,85 @@ def asked_at(server, path, params):
         (lambda: Sample(5), "5", "Sample(messages="),
         (lambda: Sample(["Hello"]), "['Hello']", "Sample(messages="),
         (lambda: Sample([{"role": "user"}]), "[{'role': 'user'}]", "Sample(messages="),
+        (
+            lambda: Sample([{"role": "user", "content": "Hello"}]),
+            "[{'role': 'user', 'content': 'Hello'}]",
+            "Sample(messages=",
+        ),
         (lambda: Sample("Hello", "10"), "'10'", "Sample(max_tokens="),
         (lambda: Sample("Hello", True), "True", "Sample(max_tokens="),
         (lambda: Sample("Hello", options=None), "None", "Sample(options="),
     ],
-    ids=["form", "reason", "url", "message", "texts", "message_without_content", "max_tokens", "bool", "options"],
+    ids=[
+        "form",
+        "reason",
+        "url",
+        "message",
+        "texts",
+        "message_without_content",
+        "content",
+        "max_tokens",
+        "bool",
+        "options",
+    ],
 )
 def test_question_that_no_client_could_read_is_refused(make, value, name):
     with pytest.raises(TypeError) as refused:
         make()
     assert str(refused.value).startswith(f"{name}{value}) is refused: it takes ")
+
+
+URL_WORDS = "it takes an http or https URL, such as 'https://example.com/login'"
+WRONG_VALUES = {
+    "no_url": (lambda: Visit("Log in", "not a url"), "Visit(url='not a url')", URL_WORDS),
+    "script": (lambda: Visit("Log in", "javascript:alert(1)"), "Visit(url='javascript:alert(1)')", URL_WORDS),
+    "no_tokens": (lambda: Sample("a", 0), "Sample(max_tokens=0)", "it takes an integer from 1 on"),
+    "negative_tokens": (lambda: Sample("a", max_tokens=-5), "Sample(max_tokens=-5)", "it takes an integer from 1 on"),
+}
+WRONG_OPTIONS = {
+    "maxTokens": (0, "an integer from 1 on"),
+    "messages": ([5], "a list of dicts with 'role' and 'content'"),
+    "temperature": ("hot", "a number"),
+    "systemPrompt": (5, "a string"),
+    "includeContext": ("all", "one of 'none', 'thisServer', 'allServers'"),
+    "stopSequences": ("END", "a list of strings"),
+    "metadata": ([], "a dict"),
+    "modelPreferences": ({"costPriority": 2}, "a dict whose priorities are numbers from 0 to 1"),
+    "tools": ({}, "a list of dicts"),
+    "toolChoice": ("auto", "a dict"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_VALUES)
+def test_value_of_the_right_type_is_refused_too(case):
+    make, shown, remedy = WRONG_VALUES[case]
+    with pytest.raises(ValueError, match=f"^{re.escape(f'{shown} is refused: {remedy}')}$"):
+        make()
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIONS)
+@pytest.mark.parametrize("has_null", [False, True], ids=["wrong", "null"])
+def test_option_of_a_sample_that_the_protocol_does_not_allow_is_refused(name, has_null):
+    value, words = WRONG_OPTIONS[name]
+    options = {name: None if has_null else value}
+    message = f"Sample(options={options!r}) is refused: {name!r} is {words}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Sample("a", options=options)
+
+
+def test_options_of_a_sample_that_the_protocol_has_are_sent():
+    message = {"role": "user", "content": [{"type": "text", "text": "a"}]}
+    options = {
+        "maxTokens": 5,
+        "messages": [message],
+        "temperature": decimal.Decimal("0.5"),
+        "systemPrompt": "",
+        "includeContext": "none",
+        "stopSequences": ("END",),
+        "metadata": {},
+        "modelPreferences": {"hints": [{"name": "small"}], "costPriority": 1, "speedPriority": 0.5},
+        "tools": [],
+        "toolChoice": {"mode": "auto"},
+        "further": None,
+    }
+    assert Sample([message], 1, options).params() == options

@@ -102,7 +102,17 @@ def test_at_most_100_values_are_sent(made, result, sent):
 
 
 @pytest.mark.parametrize(
-    "result", [None, "abc", {"a": 1}, [1], Completion([None]), Completion([], total="1"), Completion([], has_more=1)]
+    "result",
+    [
+        None,
+        "abc",
+        {"a": 1},
+        [1],
+        Completion([None]),
+        Completion([], total="1"),
+        Completion([], total=-1),
+        Completion([], has_more=1),
+    ],
 )
 def test_unusable_value_shows_the_client_a_correlation_id_only(made, result):
     server, endpoint = made

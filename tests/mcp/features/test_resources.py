@@ -394,7 +394,7 @@ def test_uri_is_taken_once(uri):
         ({"icons": {}}, "icons"),
         ({"icons": ["https://example.com"]}, "icon"),
         ({"icons": [{"src": ""}]}, "src"),
-        ({"icons": [{"src": "a", "sizes": object()}]}, "JSON"),
+        ({"icons": [{"src": "data:,", "sizes": object()}]}, "JSON"),
         ({"annotations": []}, "annotations"),
         ({"annotations": {"audience": "user"}}, "audience"),
         ({"annotations": {"audience": ["all"]}}, "audience"),

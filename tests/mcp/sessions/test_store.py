@@ -4,7 +4,13 @@ import pytest
 
 from flaskJSONRPCServer.http.refusals import ServiceUnavailable
 from flaskJSONRPCServer.mcp.calls.open_call import OpenCall
-from flaskJSONRPCServer.mcp.protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound
+from flaskJSONRPCServer.mcp.protocol.errors import (
+    InvalidParams,
+    InvalidRequest,
+    MalformedRequest,
+    SessionNotFound,
+    TooManyOpenRequests,
+)
 from flaskJSONRPCServer.mcp.sessions.questions import Questions, question_params
 from flaskJSONRPCServer.mcp.sessions.state import Introduction, Session, introduction_in
 from flaskJSONRPCServer.mcp.sessions.store import LEFT_S, HttpSession, Sessions, new_session_id
@@ -263,6 +269,18 @@ def test_id_of_a_running_request_is_refused_until_it_ends():
         running(session, 1)
     session.remove(first, first_call)
     running(session, 1)
+
+
+def test_number_of_open_requests_of_a_session_is_bounded():
+    session = new_state()
+    first, first_call = running(session, 0)
+    for number in range(1, 1000):
+        running(session, number)
+    with pytest.raises(TooManyOpenRequests, match=r"^1000 requests .*; send this one again") as refused:
+        running(session, 1000)
+    assert refused.value.error.code == -32000
+    session.remove(first, first_call)
+    running(session, 1000)
     session.remove(first, first_call)  # the second request is another one
     assert session.has_calls is True
 

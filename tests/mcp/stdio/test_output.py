@@ -73,6 +73,21 @@ def test_client_that_leaves_too_much_unread_is_given_up(blocked):
     assert blocked.log.texts == ["the client does not read its messages, and gets no more of them"]
 
 
+def test_end_of_the_reader_is_logged_once_without_a_traceback():
+    def write(line):
+        raise BrokenPipeError
+
+    log = Log()
+    output = Output(write, log)
+    output.start()
+    output.post(b"first")
+    wait_until(lambda: output.is_lost)
+    output.post(b"second")
+
+    assert output.finish(PATIENCE_S) is False
+    assert log.texts == ["the client has closed the standard output, and gets no more messages"]
+
+
 def test_failure_is_logged_once_and_ends_the_output():
     def write(line):
         raise OSError("no space")

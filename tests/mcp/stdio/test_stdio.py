@@ -303,8 +303,8 @@ def test_task_expires_although_nobody_asks_for_it(start):
 def test_number_of_subscriptions_is_bounded(process):
     listening = [process.send("subscriptions/listen", notifications={"toolsListChanged": True}) for _ in range(100)]
     refused = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
-    error = process.answer(refused)["error"]
-    assert error == {"code": -32600, "message": "Invalid Request: 100 subscriptions are open already"}
+    message = "100 subscriptions are open already; cancel one before you open another"
+    assert process.answer(refused)["error"] == {"code": -32000, "message": message}
     for request_id in listening:
         process.tell(method="notifications/cancelled", params={"requestId": request_id})
 
@@ -360,6 +360,30 @@ def test_process_ends_although_its_client_does_not_read(start, listens):
     assert "error: the client has stopped reading, and has not got all messages" in process.process.stderr.read()
 
 
+def test_client_that_has_closed_its_end_loses_its_answers(start):
+    process = start()
+    process.answer(process.send("server/discover"))
+    process.process.stdout.close()
+    process.send("tools/list")
+    process.process.stdin.close()
+
+    assert process.process.wait(PATIENCE_S) == 1
+    errors = process.process.stderr.read()
+    assert errors.count("the client has closed the standard output, and gets no more messages") == 1
+    assert errors.endswith("error: the client has stopped reading, and has not got all messages\n")
+    assert "Traceback" not in errors
+
+
+def test_client_that_closes_all_streams_after_its_answers_loses_nothing(start):
+    process = start()
+    process.answer(process.send("tools/list"))
+    process.process.stdout.close()
+    process.process.stdin.close()
+
+    assert process.process.wait(PATIENCE_S) == 0
+    assert "stopped reading" not in process.process.stderr.read()
+
+
 def test_closed_input_is_one_clear_line():
     command = [sys.executable, "-m", "flaskJSONRPCServer", "mcp", "tests.mcp.stdio_server:server"]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
@@ -407,11 +431,31 @@ def test_lines_that_are_refused_end_nothing(process):
             "has several endpoints; pass --endpoint with one of /empty, /mcp",
         ),
         (["--endpoint", "/mcp"], "tests.mcp.stdio_server:endpoint", "is no flaskJSONRPCServer"),
+        ([], "tests.mcp.stdio_server:nosuch", "unknown server 'nosuch'; known: server\n"),
+        ([], "tests.mcp.stdio_server:servr", "unknown server 'servr'; did you mean 'server'? Known: server\n"),
+        ([], "tests.mcp.stdio_server:grw", "unknown server 'grw'; did you mean 'grow'? Known: grow, server\n"),
+        (
+            [],
+            "tests.mcp.session_client",
+            "unknown server 'server': the module 'tests.mcp.session_client' has none; it takes a flaskJSONRPCServer",
+        ),
         ([], "tests.mcp.stdio_app:app", "is a Flask application; name the server that is mounted on it"),
         (["--directory", "/none"], "shop", "--directory '/none' cannot be used: No such file or directory"),
         (["--endpoint", "/mcp"], "shop", "nor an installed one; pass --directory PATH, or set PYTHONPATH"),
     ],
-    ids=["endpoint", "config", "no endpoint", "server", "application", "directory", "module"],
+    ids=[
+        "endpoint",
+        "config",
+        "no endpoint",
+        "server",
+        "unknown",
+        "near",
+        "function",
+        "none",
+        "application",
+        "directory",
+        "module",
+    ],
 )
 def test_command_that_cannot_run_says_why(start, options, target, text):
     process = start(*options, target=target)
@@ -443,7 +487,8 @@ def test_id_of_a_refused_request_is_free_again(process):
     for _ in running:  # a call that is cancelled before it begins does not run
         assert process.next()["params"]["data"] == "begun"
     refused = process.send("tools/call", call("add", a=1, b=2))
-    assert "100 requests" in process.answer(refused)["error"]["message"]
+    message = "100 requests have not been answered yet; send this one again after an answer, or cancel one"
+    assert process.answer(refused)["error"] == {"code": -32000, "message": message}
     for request_id in running:
         process.tell(method="notifications/cancelled", params={"requestId": request_id})
     wait_until(lambda: "result" in process.answer(process.send("tools/list")))

@@ -100,6 +100,18 @@ def test_task_of_somebody_else_is_as_unknown_as_one_that_never_was(method):
     assert owner.get(task_id)["status"] == "input_required"
 
 
+@pytest.mark.parametrize("params", [{}, {"inputResponses": None}, {"inputResponses": 5}], ids=str)
+def test_update_without_answers_is_refused(params):
+    client = TaskClient(make("simple", task=True))
+    task_id = client.begin("greet")
+    client.wait(task_id, "input_required")
+
+    message = "Invalid params: inputResponses is not an object with an object for each question"
+    assert client.error("tasks/update", taskId=task_id, **params) == {"code": -32602, "message": message}
+    assert client.result("tasks/update", taskId=task_id, inputResponses={})["resultType"] == "complete"
+    assert client.get(task_id)["status"] == "input_required"
+
+
 @pytest.mark.parametrize("method", ["tasks/list", "tasks/result"])
 def test_methods_of_older_drafts_do_not_exist(method):
     assert TaskClient(make("simple")).error(method, taskId="x")["code"] == -32601
