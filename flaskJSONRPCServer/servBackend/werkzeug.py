@@ -72,7 +72,13 @@ class WerkzeugHandler(WSGIRequestHandler):
             self.protocol_version = min(self.request_version, "HTTP/1.1")  # Werkzeug would send chunks to HTTP/1.0 too
             # Quoted here, since Werkzeug would encode raw bytes of the target a second time.
             self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
+            if self.request_version < "HTTP/1.1":  # RFC 9110, section 10.1.1; Werkzeug would send 100 Continue here too
+                del self.headers["Expect"]
         return is_parsed
+
+    def handle_expect_100(self) -> bool:
+        """Go on without an answer: Werkzeug sends ``100 Continue`` itself, and the client would get two."""
+        return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request whose head cannot be parsed."""
