@@ -27,11 +27,12 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..dispatch.facade import ServerFacade
 from ..http.refusals import Refusal
-from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
+from ..runtime.logs import DEBUG, ERROR, INFO
 from .exposure import warn_if_exposed
 from .gate import refusal_observer
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
+from .unfinished import warn_of_unfinished
 from .wsgi import server_variables
 
 __all__ = ["WerkzeugBackend"]
@@ -269,4 +270,4 @@ class WerkzeugBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
+            warn_of_unfinished(server.log, cut_off, "connection", timeout)
