@@ -8,8 +8,7 @@ from typing import Any
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
-from ..runtime.log_limits import WarnOnce
-from ..runtime.logs import ERROR
+from ..runtime.log_limits import LimitedTracebacks, WarnOnce
 from .connection import ServerFacts
 from .exchange import Exchange
 
@@ -31,6 +30,7 @@ class Authorizer:
         self._auth = auth
         self._server = server
         self._copy_request = copy_request
+        self._failures = LimitedTracebacks(server.log)
         self._wrong_results = WarnOnce(server.log)
 
     def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
@@ -67,7 +67,7 @@ class Authorizer:
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            self._server.log.write(ERROR, "auth raised", traceback=True)
+            self._failures.write("auth raised", exc)
             raise Forbidden("not authorised") from exc
         if allowed is not True:
             if allowed:

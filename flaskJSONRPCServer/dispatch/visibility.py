@@ -7,7 +7,8 @@ from typing import Any
 
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, ServerLog
+from ..runtime.log_limits import LimitedTracebacks
+from ..runtime.logs import ServerLog
 from .routes import Route
 
 __all__ = ["Visibility", "is_conditional", "is_shown"]
@@ -32,7 +33,7 @@ class Visibility:
     """
 
     def __init__(self, log: ServerLog, copy_request: Callable[[Request], Any]) -> None:
-        self._log = log
+        self._failures = LimitedTracebacks(log)
         self._copy_request = copy_request
 
     def sight(self, request: Request) -> Callable[[Route], bool]:
@@ -55,5 +56,5 @@ class Visibility:
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            self._log.write(ERROR, f"visible of {route.url} raised; the method is not shown", traceback=True)
+            self._failures.write(f"visible of {route.url} raised; the method is not shown", exc)
             return False

@@ -20,6 +20,7 @@ from ..errors import RegistrationError
 from ..http.refusals import BadRequest, Forbidden, Refusal, ServiceUnavailable, Unauthorized
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
+from ..runtime.log_limits import LimitedTracebacks
 from ..runtime.logs import ERROR, ServerLog
 from ..settings import Settings
 from .audience import Audience
@@ -129,6 +130,7 @@ class TokenGuard:
         self._path = path
         self._audience = Audience(authorization.resource, path, settings)
         self._log = log
+        self._failures = LimitedTracebacks(log)
 
     def check(self, exchange: Exchange) -> Grant:
         """Return what the token of a request allows.
@@ -196,7 +198,7 @@ class TokenGuard:
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            self._log.write(ERROR, f"verify of {self._path} raised", traceback=True)
+            self._failures.write(f"verify of {self._path} raised", exc)
             raise ServiceUnavailable("the token cannot be checked; the log of the server says why") from exc
         if grant is not None and not isinstance(grant, Grant):
             self._log.write(ERROR, f"verify of {self._path} returned {type(grant).__name__}; return a Grant, or None")

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .concurrency import make_lock
-from .logs import WARNING, ServerLog
+from .logs import ERROR, WARNING, ServerLog
+from .text import short_repr
 
-__all__ = ["LimitedLog", "WarnOnce"]
+__all__ = ["LimitedLog", "LimitedTracebacks", "WarnOnce"]
 
 # The most lines of one kind in a window by default, and its length; guessed.
 _LINES = 20
@@ -56,6 +57,38 @@ class LimitedLog:
             is_written = count < self._most_lines
         if is_written:
             self._write(kind, *parts, *([f"({left_out} lines like this one were left out)"] if left_out else []))
+
+
+class LimitedTracebacks:
+    """Writes a line for each exception of a function of the user, and a few tracebacks per window.
+
+    Further lines name the exception. Clients that have not been admitted can make such a function raise at any rate.
+
+    Args:
+        log: Gets the lines.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, log: ServerLog, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._changing = make_lock()
+        self._ends_at, self._count = 0.0, 0  # of the window; guarded by _changing
+
+    def write(self, text: str, exc: BaseException) -> None:
+        """Write a line about the exception that is being handled."""
+        if self._has_room():
+            self._log.write(ERROR, text, traceback=True)
+        else:
+            self._log.write(ERROR, f"{text}: {short_repr(exc)} (its traceback is left out, after {_LINES} others)")
+
+    def _has_room(self) -> bool:
+        with self._changing:
+            now = self._clock()
+            if now >= self._ends_at:
+                self._ends_at, self._count = now + _WINDOW_S, 0
+            self._count += 1
+            return self._count <= _LINES
 
 
 class WarnOnce:

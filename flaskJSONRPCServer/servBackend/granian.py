@@ -20,6 +20,7 @@ from .gate import refusal_observer
 from .granian_worker import LOGGER, GranianWorker
 from .sockets import is_unix
 from .tls import server_context
+from .unfinished import warn_of_unfinished
 from .wsgi import CONSTANTS, close_body, server_variables
 
 __all__ = ["GranianBackend"]
@@ -223,7 +224,7 @@ class GranianBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off is not None:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
+            warn_of_unfinished(server.log, cut_off, "connection", timeout)
 
 
 def refuse_trusted_proxies(trusted_proxies: Sequence[str]) -> None:

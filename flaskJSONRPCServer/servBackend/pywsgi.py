@@ -20,13 +20,14 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from ..dispatch.facade import ServerFacade
-from ..runtime.logs import DEBUG, INFO, WARNING
+from ..runtime.logs import DEBUG, INFO
 from .gate import RpcApplication, never_immediate
 from .native.limits import parser_limits
 from .pywsgi_calls import CallLimit
 from .pywsgi_handler import PywsgiHandler
 from .sockets import is_unix
 from .tls import server_context
+from .unfinished import warn_of_unfinished
 from .wsgi import CONSTANTS, server_variables
 
 __all__ = ["PywsgiBackend"]
@@ -167,4 +168,4 @@ class PywsgiBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
+            warn_of_unfinished(server.log, cut_off, "connection", timeout)

@@ -307,8 +307,9 @@ def is_listened_on(path: str) -> bool:
 def cannot_listen(address: AnyAddress, exc: OSError | ValueError) -> BindError:
     if isinstance(exc, BindError):
         return exc
-    code, reason = (exc.errno, exc.strerror or exc) if isinstance(exc, OSError) else (errno.EINVAL, exc)
-    remedy = _REMEDIES.get(code or 0, "give an address of this machine")
+    # Python itself raises an OSError without a number for a path that is too long.
+    code, reason = (exc.errno or errno.EINVAL, exc.strerror or exc) if isinstance(exc, OSError) else (errno.EINVAL, exc)
+    remedy = _REMEDIES.get(code, "give an address of this machine")
     if isinstance(address, UnixAddress):
         remedy = "give a path in a folder that this process may write to, of no more than 100 bytes"
     shown = str(address) if str(address).isprintable() else repr(str(address))

@@ -27,11 +27,12 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..dispatch.facade import ServerFacade
 from ..http.refusals import Refusal
-from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
+from ..runtime.logs import DEBUG, ERROR, INFO
 from .exposure import warn_if_exposed
 from .gate import refusal_observer
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
+from .unfinished import warn_of_unfinished
 from .wsgi import server_variables
 
 __all__ = ["WerkzeugBackend"]
@@ -72,7 +73,13 @@ class WerkzeugHandler(WSGIRequestHandler):
             self.protocol_version = min(self.request_version, "HTTP/1.1")  # Werkzeug would send chunks to HTTP/1.0 too
             # Quoted here, since Werkzeug would encode raw bytes of the target a second time.
             self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
+            if self.request_version < "HTTP/1.1":  # RFC 9110, section 10.1.1; Werkzeug would send 100 Continue here too
+                del self.headers["Expect"]
         return is_parsed
+
+    def handle_expect_100(self) -> bool:
+        """Go on without an answer: Werkzeug sends ``100 Continue`` itself, and the client would get two."""
+        return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request whose head cannot be parsed."""
@@ -263,4 +270,4 @@ class WerkzeugBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
+            warn_of_unfinished(server.log, cut_off, "connection", timeout)

@@ -63,6 +63,16 @@ def test_exception_of_auth_is_logged_and_reveals_nothing(kind, request_, caplog)
     assert "/secret" in caplog.text
 
 
+def test_each_exception_of_auth_is_a_line_and_few_have_a_traceback(caplog):
+    application = make(lambda *args: {}["key"]).getWSGI()
+
+    assert {call_wsgi(application, post(rpc("echo"))).code for _ in range(60)} == {403}
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 60
+    assert all(record.getMessage().startswith("auth raised") for record in errors)
+    assert 20 <= sum(record.exc_info is not None for record in errors) < 60
+
+
 def test_true_value_other_than_true_warns_once(caplog):
     server = make(lambda *args: {"user": "token tok123"})
 

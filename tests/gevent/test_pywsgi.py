@@ -190,7 +190,7 @@ leave.set()
 caller.join()
 """
     )
-    assert err.endswith("1 connections were still being answered after 0.0 s")
+    assert err.endswith("1 connection was still being answered after 0.0 s")
 
 
 def test_broken_connections_and_refused_heads_are_lines_of_the_log():

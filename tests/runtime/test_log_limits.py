@@ -3,8 +3,8 @@
 import threading
 from types import SimpleNamespace
 
-from flaskJSONRPCServer.runtime.log_limits import LimitedLog, WarnOnce
-from flaskJSONRPCServer.runtime.logs import WARNING
+from flaskJSONRPCServer.runtime.log_limits import LimitedLog, LimitedTracebacks, WarnOnce
+from flaskJSONRPCServer.runtime.logs import ERROR, WARNING
 
 
 def test_bound_may_be_lower():
@@ -33,6 +33,24 @@ def test_lines_over_the_bound_are_left_out_and_counted():
         ("refused:", "another kind"),
         ("broke:", 25, "(5 lines like this one were left out)"),
         ("broke:", 26),
+    ]
+
+
+def test_tracebacks_over_the_bound_are_left_out_and_their_lines_are_not():
+    lines, now = [], [0.0]
+    log = SimpleNamespace(write=lambda *parts, traceback=False: lines.append((*parts, traceback)))
+    failures = LimitedTracebacks(log, clock=lambda: now[0])
+    for number in range(22):
+        failures.write("auth raised", KeyError(number))
+    now[0] = 10.0
+    failures.write("auth raised", KeyError(22))
+
+    left_out = "(its traceback is left out, after 20 others)"
+    assert lines == [
+        *[(ERROR, "auth raised", True)] * 20,
+        (ERROR, f"auth raised: KeyError(20) {left_out}", False),
+        (ERROR, f"auth raised: KeyError(21) {left_out}", False),
+        (ERROR, "auth raised", True),
     ]
 
 

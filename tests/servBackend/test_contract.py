@@ -343,6 +343,25 @@ def test_stalled_requests_block_no_other_request(serve, able):
         assert [post(server) for _ in range(5)] == [(200, ANSWER)] * 5
 
 
+def test_client_that_expects_100_continue_gets_it_once(serve):
+    request = LAST(b"Expect: 100-continue")
+    with connect(serve()) as client:
+        client.sendall(request.removesuffix(ECHO))
+        interim = client.recv(1, socket.MSG_PEEK)  # it comes before the body
+        client.sendall(ECHO)
+        answer = receive_all(client)
+
+    assert interim == b"H"
+    assert statuses(answer) == [100, 200]
+    assert answer.endswith(ANSWER)
+
+
+def test_expectation_of_http_1_0_is_ignored(serve):
+    request = LAST(b"Expect: 100-continue").replace(b"HTTP/1.1", b"HTTP/1.0")
+
+    assert statuses(exchange(serve(), request)) == [200]  # RFC 9110, section 10.1.1
+
+
 def test_silent_head_has_a_deadline(serve):
     with connect(serve(read_timeout_s=0.2, head_timeout_s=0.2)) as client:
         client.sendall(HEAD)

@@ -155,6 +155,28 @@ def test_stalled_handshake_ends_after_its_timeout(serve, certificates):
             receive_all(client)  # returns when the server has closed
 
 
+@pytest.mark.parametrize("serve", ["native"], indirect=True)
+def test_handshakes_that_native_cuts_off_are_one_warning(serve, caplog):
+    [address] = serve(log=2, handshake_timeout_s=0.05).addresses
+    for _ in range(2):
+        with socket.create_connection(address, timeout=30) as client:
+            receive_all(client)
+
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages == ["handshake_timeout_s has passed: cut off the TLS handshake of 127.0.0.1"]
+
+
+@pytest.mark.parametrize("serve", ["native"], indirect=True)
+def test_native_warns_of_no_client_that_is_only_idle(serve, certificates, caplog):
+    [address] = serve(log=2, head_timeout_s=0.05, idle_timeout_s=0.05).addresses
+    for sent in (b"", REQUEST.replace(b"Connection: close\r\n", b"")):
+        with connect(address, certificates.client()) as client:
+            client.sendall(sent)
+            receive_all(client)
+
+    assert caplog.records == []
+
+
 def test_silence_after_the_handshake_ends_after_the_read_timeout(serve, certificates):
     [address] = serve(read_timeout_s=0.05, head_timeout_s=0.05).addresses
     for sent in (b"", REQUEST[:20]):

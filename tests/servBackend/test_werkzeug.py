@@ -164,7 +164,7 @@ def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
     caller.start()
     assert entered.wait(30)
     server.stop(timeout=0)
-    assert "1 connections were still being answered after 0" in caplog.text
+    assert "1 connection was still being answered after 0.0 s" in caplog.text
     proceed.set()
     caller.join()
 

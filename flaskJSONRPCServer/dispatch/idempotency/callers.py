@@ -14,7 +14,8 @@ from ...http.request import Request
 from ...inspection import read_signature
 from ...runtime.contexts import own_context
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import ERROR, ServerLog
+from ...runtime.log_limits import LimitedTracebacks
+from ...runtime.logs import ServerLog
 from ...settings import Settings
 from .keys import HEADER_NAME
 
@@ -54,7 +55,7 @@ class Callers:
     ) -> None:
         self._identity = identity
         self._copy_request = copy_request
-        self._log = log
+        self._failures = LimitedTracebacks(log)
         self._has_auth = has_auth
         self._cookies = cookies
 
@@ -96,7 +97,7 @@ class Callers:
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            self._log.write(ERROR, "the identity function of idempotency failed", traceback=True)
+            self._failures.write("the identity function of idempotency failed", exc)
             raise ServiceUnavailable("the caller cannot be identified; the log of the server says why") from exc
 
 

@@ -19,6 +19,7 @@ from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
 from ..gate import RpcApplication, answer_marker, never_immediate, refusal_observer
 from ..tls import server_context
+from ..unfinished import warn_of_unfinished
 from ..wsgi import CONSTANTS, client_variables, server_variables
 from .acceptor import ConnectionLimits
 from .client_connection import ClientConnection
@@ -166,4 +167,4 @@ class NativeBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off:
-            server.log.write(WARNING, f"{cut_off} requests were still being answered after {timeout} s")
+            warn_of_unfinished(server.log, cut_off, "request", timeout)

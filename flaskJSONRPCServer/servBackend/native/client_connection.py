@@ -313,23 +313,22 @@ class ClientConnection:
 
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
-        cut_off = None
+        cut_off, whose = "", self.client or "a client"
         with self._lock:
             http, exchange = self.http, self.exchange
             if exchange is None or not http.is_request_late(now):
-                http.expire(now)
+                cut_off = http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
-                cut_off = exchange
+                cut_off, whose = "an answer was cut off, since request_timeout_s has passed:", exchange.request_line
             elif exchange.has_begun:
                 http.refuse(CallTimeout("the call did not end within request_timeout_s"), now, exchange.head)
             else:
                 http.refuse(
                     ServiceUnavailable("the request found no thread within request_timeout_s"), now, exchange.head
                 )
-        if cut_off is not None:  # without the lock, which a _logger that sends to streams takes
-            what = "an answer was cut off, since request_timeout_s has passed:"
-            self.shared.write_warning(what, cut_off.request_line)
+        if cut_off:  # without the lock, which a _logger that sends to streams takes
+            self.shared.write_warning(cut_off, whose)
 
     def stop(self, now: float) -> None:
         """End the connection as soon as no request is being answered."""

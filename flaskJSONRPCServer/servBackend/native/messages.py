@@ -37,6 +37,7 @@ _RETRY_AFTER_S = (1, 3)
 Header = tuple[str, str]
 
 _STATUS = re.compile(r"[2-9][0-9]{2}( .*)?", re.DOTALL)  # of the one final answer: 1xx would precede it
+_MAX_LATIN_1 = 0xFF
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -61,7 +62,17 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
     text = head_text(status if " " in status else f"{status} ", headers)
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
-    return f"{text}{extra_lines}".encode("latin-1") + _this_second().date_line + b"\r\n"
+    try:
+        encoded = f"{text}{extra_lines}".encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError(f"{not_latin_1(headers)} has a character that is not Latin-1") from None
+    return encoded + _this_second().date_line + b"\r\n"
+
+
+def not_latin_1(headers: Sequence[Header]) -> str:
+    """Return words for the first header that is not Latin-1, or else for the status."""
+    wrong = (name for name, value in headers if any(ord(char) > _MAX_LATIN_1 for char in value))
+    return next((f"the header {name!r}" for name in wrong), "the status")
 
 
 def head_text(status: str, headers: Sequence[Header]) -> str:

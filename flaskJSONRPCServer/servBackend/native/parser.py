@@ -220,6 +220,7 @@ class RequestParser:
         """Parse bytes. Return those that a new parser must parse."""
         began_in_head, began_in_body = self.is_in_head, self.is_in_body
         head, body_bytes = self._head, self.body.size if self.body is not None else 0
+        completed = len(self.completed)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
@@ -230,7 +231,9 @@ class RequestParser:
         except httptools.HttpParserError as exc:
             # After the last request, llhttp refuses any input, which is to be ignored.
             if not self.is_finished:
-                self._refuse(self._refusal or BadRequest(f"malformed request: {exc}"))
+                if not (began_in_head or began_in_body) and len(self.completed) == completed:
+                    self._note_head(data)
+                self._refuse(self._refusal or self._malformed(exc))
             return b""
         if self._head is head:  # else another request has begun, and most of the data may belong to the one before
             if began_in_head and self.is_in_head:
@@ -238,6 +241,16 @@ class RequestParser:
             elif began_in_body and self.is_in_body:
                 self._count_body(len(data), body_bytes)
         return b""
+
+    def _note_head(self, data: bytes) -> None:
+        """Note that a request is a HEAD, given its first bytes: of a target that llhttp refuses, it reports no part."""
+        if self.is_in_head and data.lstrip(b"\r\n").startswith(b"HEAD "):
+            self._head["REQUEST_METHOD"] = "HEAD"
+
+    def _malformed(self, exc: httptools.HttpParserError) -> Refusal:
+        if self._target == b"*" and self._parser.get_method() == b"PRI":  # RFC 9113, section 3.4
+            return VersionNotSupported("HTTP/2 is not served; the client or proxy must send HTTP/1.1")
+        return BadRequest(f"malformed request: {exc}")
 
     def _refuse(self, refusal: Refusal) -> None:
         if self.is_in_body and self.body is not None:

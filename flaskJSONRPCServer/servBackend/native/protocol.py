@@ -357,17 +357,23 @@ class HttpConnection:
         """Do not apply ``request_timeout_s`` to the rest of the current answer."""
         self._answer_ends_at = math.inf
 
-    def expire(self, now: float) -> None:
-        """Act on the deadline if it has passed."""
+    def expire(self, now: float) -> str:
+        """Act on the deadline if it has passed.
+
+        Returns:
+            If the client has been cut off, the limit and what was cut off, as the beginning of a log line; else empty.
+        """
         is_rated = self.outgoing.size and now >= self._answer_rate.ends_at
         if is_rated and not self._answer_rate.keeps_up(self._taken_bytes(), now):
             self.abort()
-            return
+            return "min_answer_rate is not reached: cut off an answer to"
         if now < self._phase_deadline():
-            return
+            return ""
         if self.phase is BODY and not self._is_late(now) and self._body_rate.keeps_up(self._received_bytes, now):
-            return
+            return ""
+        is_handshake = self.phase is HANDSHAKE
         self._time_out(now)
+        return "handshake_timeout_s has passed: cut off the TLS handshake of" if is_handshake else ""
 
     def _time_out(self, now: float) -> None:
         if self.phase is HEAD:

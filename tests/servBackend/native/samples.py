@@ -121,7 +121,7 @@ REFUSED = [
     (head(version=b"2.0"), 505),
     (b"GET /\r\n\r\n", 505),
     (head(version=b"9.9"), 400),
-    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     (b"GET / HTTP/1.1\nHost: a\n\n", 400),
     (b"NONSENSE / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400),

@@ -64,7 +64,17 @@ def test_answer_is_written_with_its_length(status, headers, body, is_head, expec
     ],
 )
 def test_header_with_a_line_break_is_refused(status, headers):
-    with pytest.raises(ValueError):  # noqa: PT011  UnicodeEncodeError is one of them
+    with pytest.raises(ValueError):  # noqa: PT011  of several texts
+        messages.head_message(status, headers, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "subject"),
+    [("200 \u20ac", TEXT, "the status"), ("200 OK", [*TEXT, ("X-Price", "1 \u20ac")], "the header 'X-Price'")],
+    ids=["status", "header"],
+)
+def test_character_that_is_not_latin_1_is_refused_by_the_name_of_its_field(status, headers, subject):
+    with pytest.raises(ValueError, match=f"^{subject} has a character that is not Latin-1$"):
         messages.head_message(status, headers, "")
 
 

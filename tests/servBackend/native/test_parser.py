@@ -290,6 +290,17 @@ def test_refusal_of_bytes_that_begin_no_request_has_a_body_of_its_own():
     assert body.startswith(b"malformed request")
 
 
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_http_2_is_refused_by_its_name(pieces):
+    parser = RequestParser(LIMITS, {})
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    for begin in range(0, len(preface), -(-len(preface) // pieces)):
+        parser.feed(preface[begin : begin + -(-len(preface) // pieces)])
+
+    [refusal] = parser.completed
+    assert str(refusal) == "HTTP/2 is not served; the client or proxy must send HTTP/1.1"
+
+
 @pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize(
     "data", [b"GET / HTTP/1.1\r\n\r\n", head(b"Expect: nothing"), head(b"Content-Length: 999999999"), b"\0"]

@@ -209,9 +209,12 @@ def test_call_has_a_deadline_where_one_is_set():
 HEAD_REQUEST = GET.replace(b"GET", b"HEAD")
 WITHOUT_HOST = b"HEAD /api HTTP/1.1\r\n\r\n"
 LONG_URL = head(method=b"HEAD", target=b"/" * 2000)
+MALFORMED = head(method=b"HEAD", target=b"/a\1b")
 
 
-@pytest.mark.parametrize("data", [WITHOUT_HOST, LONG_URL, HEAD_REQUEST[:-1], HEAD_REQUEST + WITHOUT_HOST])
+@pytest.mark.parametrize(
+    "data", [WITHOUT_HOST, LONG_URL, HEAD_REQUEST[:-1], HEAD_REQUEST + WITHOUT_HOST, MALFORMED, b"\r\n" + MALFORMED]
+)
 def test_refusal_of_a_head_has_no_body(data):
     wire = Wire().receive(data)
     if wire.next():

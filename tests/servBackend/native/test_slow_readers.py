@@ -83,3 +83,11 @@ def test_reader_at_half_the_minimum_rate_is_cut_off_within_some_windows(ask, tra
 @pytest.mark.parametrize(("transport", "most"), [("tcp", 2), ("tls", 4), ("unix", 8)])
 def test_client_that_reads_nothing_is_cut_off_within_some_windows(ask, transport, most):
     assert windows(*ask(transport), 60, 0) <= most
+
+
+def test_cut_off_is_one_warning_that_names_the_limit(ask, caplog):
+    windows(*ask("tcp"), 60, 0)
+
+    [warning] = caplog.records
+    assert warning.levelname == "WARNING"
+    assert warning.getMessage() == "min_answer_rate is not reached: cut off an answer to 127.0.0.1"
