@@ -12,7 +12,7 @@ __all__ = ["MORE_THREADS", "ONE_THREAD", "has_one_thread"]
 ONE_THREAD: Final = "the serving program answers one request at a time, as it has one thread"
 """Why a request is refused that would keep this thread."""
 
-MORE_THREADS: Final = "Start it with several, such as with --threads 8 of gunicorn"
+MORE_THREADS: Final = "Start it with several, such as with --threads 16 of gunicorn"
 """The remedy."""
 
 

@@ -176,7 +176,7 @@ def test_log_says_once_that_threads_are_missing(client, one_thread):
     lines = [line for line in one_thread.log.read_bytes().splitlines() if b"a stream is refused" in line]
     assert len(lines) == 1
     assert WITHOUT in lines[0]
-    assert b"--threads 8 of gunicorn" in lines[0]
+    assert b"--threads 16 of gunicorn" in lines[0]
 
 
 @pytest.mark.parametrize("options", GREENLETS.values(), ids=GREENLETS)
