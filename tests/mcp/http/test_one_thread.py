@@ -151,10 +151,13 @@ def test_streamed_answers_of_calls_end_with_them_behind_one_thread(client, one_t
     assert client.ask("ping") == {}
 
 
-def test_question_fails_behind_one_thread_instead_of_waiting(client):
+def test_question_fails_behind_one_thread_instead_of_waiting(client, one_thread):
     error = client.call("greet").next()["error"]
 
     assert error == {"code": -32603, "message": f"{WITHOUT.decode()}, so no answer of the client could come"}
+    without_session = request_of("tools/call", {"name": "greet"}, capabilities={"elicitation": {}})
+    answer = call_socket(one_thread.addresses[0], without_session).json()
+    assert answer["result"]["resultType"] == "input_required"
 
 
 def test_answer_of_a_call_can_be_resumed_behind_one_thread_once_the_call_has_ended(client, tmp_path):
