@@ -114,6 +114,7 @@ class McpEndpoint:
             _KEEP_ALIVE_S,
             sources.facts.log,
             self._processes.new_id,
+            sources.streams.are_possible,
         )
         sources.background.on_end(sessions.end_all)
         endpoint = Endpoint(

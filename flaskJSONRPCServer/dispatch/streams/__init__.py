@@ -2,7 +2,16 @@
 
 from .answers import AdmittedResponse
 from .body import StreamedBody
+from .one_thread import MORE_THREADS, ONE_THREAD, has_one_thread
 from .open_stream import OpenStream
 from .registry import StreamRegistry
 
-__all__ = ["AdmittedResponse", "OpenStream", "StreamRegistry", "StreamedBody"]
+__all__ = [
+    "MORE_THREADS",
+    "ONE_THREAD",
+    "AdmittedResponse",
+    "OpenStream",
+    "StreamRegistry",
+    "StreamedBody",
+    "has_one_thread",
+]

@@ -15,6 +15,7 @@ from ...runtime.logs import ServerLog
 from ...settings import Settings
 from .answers import AdmittedResponse
 from .heartbeats import Heartbeats
+from .one_thread import MORE_THREADS, ONE_THREAD, has_one_thread
 from .open_stream import OpenStream
 
 __all__ = ["FOREIGN_STREAMS", "KeptStream", "StreamRegistry"]
@@ -68,6 +69,7 @@ class StreamRegistry:
         self._is_ending = False
         self._ended_periods = 0
         self._refusals = WarnOnce(log)
+        self._without_threads = WarnOnce(log)
 
     def admit(self, response: StreamedResponse, head: Environ) -> AdmittedResponse:
         """Return the answer with its stream.
@@ -75,7 +77,7 @@ class StreamRegistry:
         Room is kept for it until it is closed, unless it ends with its function.
 
         Raises:
-            ServiceUnavailable: ``max_streams`` are open.
+            ServiceUnavailable: ``max_streams`` are open, or the serving program has one thread.
         """
         if head["REQUEST_METHOD"] == "HEAD":
             return AdmittedResponse(response, None)
@@ -91,8 +93,10 @@ class StreamRegistry:
         """Keep room for a stream until :meth:`forget`, and close it when the server stops.
 
         Raises:
-            ServiceUnavailable: ``max_streams`` are open.
+            ServiceUnavailable: ``max_streams`` are open, or the serving program has one thread.
         """
+        if not self.are_possible(head):
+            raise ServiceUnavailable(f"{ONE_THREAD}, which a stream would keep")
         kind = self._kind_of(head)
         with self._changed:
             has_room = self._counts[kind] < self.limit(kind)
@@ -101,6 +105,17 @@ class StreamRegistry:
                 self._counts[kind] += 1
         if not has_room:
             raise self._refusal(kind)
+
+    def are_possible(self, head: Environ) -> bool:
+        """Return whether streams leave a thread for other requests. The first time they do not, log a warning.
+
+        Args:
+            head: The head of a request for a stream.
+        """
+        if not has_one_thread(head):
+            return True
+        self._without_threads.write(f"a stream is refused: {ONE_THREAD}. {MORE_THREADS}; see docs/serving.md")
+        return False
 
     def count(self) -> int:
         """Return how many streams are open."""

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
+from ...dispatch.streams import ONE_THREAD
 from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable
+from ...http.request import Environ
 from ...http.response import Header, Response
 from ...runtime.log_limits import WarnOnce
 from ...runtime.logs import ServerLog
@@ -28,7 +30,7 @@ from ..sessions.store import HttpSession, Sessions, new_session_id
 from ..sessions.streams import EventStream, SessionStreams, UnknownEventError
 from ..subscriptions import Subscriptions
 from .accepting import Accepted, accepted_by
-from .answers import empty_answer, event_stream, json_answer
+from .answers import empty_answer, event_stream, json_answer, text_answer
 
 __all__ = ["SESSION_HEADER", "SessionEndpoint"]
 
@@ -37,6 +39,7 @@ SESSION_HEADER: Final = "HTTP_MCP_SESSION_ID"
 
 _LAST_EVENT_ID: Final = "HTTP_LAST_EVENT_ID"
 _ACCEPTED: Final = "202 Accepted"
+_NOT_ALLOWED: Final = "405 Method Not Allowed"
 
 # The first revision whose clients know events without data.
 _WITH_EMPTY_EVENTS: Final = "2025-11-25"
@@ -58,6 +61,7 @@ class SessionEndpoint:
         keep_alive_s: After how many seconds of silence a stream sends a comment.
         log: Gets a warning of unknown sessions.
         new_id: Returns the id of a session that begins in a request, given what is random in it.
+        can_stream: Returns whether a stream may stay open behind the serving program of a request, given its head.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class SessionEndpoint:
         keep_alive_s: float,
         log: ServerLog,
         new_id: Callable[[Exchange, str], str],
+        can_stream: Callable[[Environ], bool],
     ) -> None:
         self._service = service
         self._sessions = sessions
@@ -77,6 +82,7 @@ class SessionEndpoint:
         self._keep_alive_s = keep_alive_s
         self._unknown = WarnOnce(log)
         self._new_id = new_id
+        self._can_stream = can_stream
 
     def begin(self, message: JsonRpcRequest, caller: Caller, accepted: Accepted) -> Response:
         """Answer ``initialize`` with a new session.
@@ -115,7 +121,7 @@ class SessionEndpoint:
         if method == "GET":
             return self._resume(session, caller.exchange)
         if method != "DELETE":
-            return empty_answer("405 Method Not Allowed", ("Allow", "GET, POST, DELETE, OPTIONS"))
+            return empty_answer(_NOT_ALLOWED, ("Allow", "GET, POST, DELETE, OPTIONS"))
         self._sessions.end(session)
         return empty_answer("204 No Content")
 
@@ -235,15 +241,15 @@ class SessionEndpoint:
         if not accepted_by(exchange.head.get("HTTP_ACCEPT", "")).events:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         last_event_id = exchange.head.get(_LAST_EVENT_ID)
-        if last_event_id is None:
-            session.streams.standalone.detach()  # whose room the new connection takes
-            return self._response(session.streams.standalone.attach, session)
         try:
             stream, number = session.streams.find(last_event_id)
         except UnknownEventError as exc:
             raise InvalidRequest("Invalid Request: there is nothing to resume after this Last-Event-ID") from exc
-        stream.detach()
-        return self._response(lambda outlet: stream.attach(outlet, number), session)
+        if stream is session.streams.standalone and not self._can_stream(exchange.head):
+            return text_answer(_NOT_ALLOWED, f"No stream: {ONE_THREAD}.", ("Allow", "POST, DELETE, OPTIONS"))
+        has_ended = stream.has_ended
+        stream.detach()  # whose room the new connection takes
+        return self._response(lambda outlet: stream.attach(outlet, number), session, ends_with_run=has_ended)
 
     def _stream(self, begin: Callable[[EventStream], Iterable[Reply]], session: HttpSession) -> Response:
         """Answer with a new stream of the session, which ends after some responses.

@@ -11,6 +11,7 @@ from typing import Any, Final
 import flask
 
 from ...dispatch.exchange import Exchange
+from ...dispatch.streams import has_one_thread
 from ...http.request import IS_FORWARDED
 from ...http.response import Response
 from ...mounting.answers import current_app
@@ -138,7 +139,7 @@ class Processes:
     def _obstacle_of(self, exchange: Exchange) -> str | None:
         """Return why the processes that get a request cannot pass it on; None if they can."""
         obstacle = self._obstacle()
-        if obstacle is None and not exchange.head.get("wsgi.multithread"):
+        if obstacle is None and has_one_thread(exchange.head):
             return "each process has one thread, and sessions need several"
         return obstacle
 

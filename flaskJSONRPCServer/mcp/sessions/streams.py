@@ -108,12 +108,14 @@ class SessionStreams:
             self._streams[stream.number] = stream
         return stream
 
-    def find(self, last_event_id: str) -> tuple[EventStream, int]:
-        """Return the stream of an event, and the number of the event in it.
+    def find(self, last_event_id: str | None) -> tuple[EventStream, int | None]:
+        """Return the stream of an event, and the number of the event in it; without one, the standalone stream.
 
         Raises:
             UnknownEventError: There is none, or no event of its stream is kept any more.
         """
+        if last_event_id is None:
+            return self.standalone, None
         parts = _EVENT_ID.fullmatch(last_event_id)
         if parts is None:
             raise UnknownEventError(last_event_id)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ...dispatch.exchange import Exchange
+from ...dispatch.streams import MORE_THREADS, ONE_THREAD, has_one_thread
 from ...dispatch.waiting_limits import WaitingLimit, WaitingLimits
 from ...runtime.concurrency import make_lock
 from ...runtime.log_limits import WarnOnce
@@ -35,8 +36,11 @@ class WaitingCalls:
         """Count a call of a request, which waits in the block.
 
         Raises:
-            NoAnswer: Too many calls wait.
+            NoAnswer: Too many calls wait, or the call would keep the only thread from the answer that it waits for.
         """
+        if has_one_thread(exchange.head):
+            self._refusals.write(f"a question of a call is refused: {ONE_THREAD}. {MORE_THREADS}; see docs/mcp.md")
+            raise NoAnswer(f"{ONE_THREAD}, so no answer of the client could come")
         limit = self._limits.of(exchange)
         self._add(limit)
         try:

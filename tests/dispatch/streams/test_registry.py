@@ -1,9 +1,10 @@
 import pytest
 
-from flaskJSONRPCServer.dispatch.streams import StreamedBody, StreamRegistry
+from flaskJSONRPCServer.dispatch.streams import StreamedBody, StreamRegistry, has_one_thread
 from flaskJSONRPCServer.dispatch.streams.registry import FOREIGN_STREAMS
 from flaskJSONRPCServer.http.event_streams import StreamedResponse
 from flaskJSONRPCServer.http.refusals import ServiceUnavailable
+from flaskJSONRPCServer.runtime.concurrency import is_patched
 from flaskJSONRPCServer.runtime.logs import ServerLog
 from flaskJSONRPCServer.servBackend.stream_limits import FOREIGN, SERVED, WRAPPED, stream_limits
 from flaskJSONRPCServer.settings import Settings
@@ -47,6 +48,28 @@ def test_stream_that_ends_with_its_function_takes_no_room():
     registry.close_all()
     assert registry.count() == 0
     assert brief[1].is_closed
+
+
+@pytest.mark.parametrize(
+    ("head", "has_one"),
+    [({}, False), ({"wsgi.multithread": True}, False), ({"wsgi.multithread": False}, not is_patched())],
+    ids=["of a serving backend", "threads", "one thread, perhaps with greenlets"],
+)
+def test_program_has_one_thread_if_it_says_so_and_has_no_greenlets(head, has_one):
+    assert has_one_thread(head) is has_one
+
+
+@pytest.mark.skipif(is_patched(), reason="greenlets are several in one thread")
+def test_one_thread_has_room_for_no_stream_but_one_that_ends_with_its_function():
+    registry = make_registry()
+    head = {**GET, "wsgi.multithread": False}
+
+    with pytest.raises(ServiceUnavailable, match="answers one request at a time") as refusal:
+        registry.admit(make_answer(), head)
+    assert refusal.value.retry_after_s is None
+    assert registry.count() == 0
+    registry.admit(make_answer(ends_with_run=True), head)
+    registry.close_all()
 
 
 def test_first_refusal_is_logged(caplog):
