@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from .concurrency import make_lock
@@ -16,6 +17,27 @@ __all__ = ["LimitedLog", "LimitedTracebacks", "WarnOnce"]
 # The most lines of one kind in a window by default, and its length; guessed.
 _LINES = 20
 _WINDOW_S = 10.0
+
+
+@dataclass(slots=True)
+class Window:
+    """Counts lines until a window ends; the next one begins with the next line.
+
+    Attributes:
+        ends_at: Its end, in seconds.
+        count: The number of its lines.
+    """
+
+    ends_at: float = 0.0
+    count: int = 0
+
+    def add(self, now: float) -> int:
+        """Count a line. If it is the first of a window, return how many the one before had; else 0."""
+        before = 0
+        if now >= self.ends_at:
+            self.ends_at, before, self.count = now + _WINDOW_S, self.count, 0
+        self.count += 1
+        return before
 
 
 class LimitedLog:
@@ -36,9 +58,7 @@ class LimitedLog:
         self._clock = clock
         self._most_lines = most_lines
         self._lock = threading.Lock()
-        self._windows: dict[
-            str, tuple[float, int]
-        ] = {}  # end of the window and number of lines, by kind; guarded by _lock
+        self._windows: dict[str, Window] = {}  # by kind; guarded by _lock
 
     def write(self, kind: str, *parts: Any) -> None:
         """Write a line that begins with its kind.
@@ -48,13 +68,9 @@ class LimitedLog:
             parts: The rest of the line.
         """
         with self._lock:
-            now = self._clock()
-            ends_at, count = self._windows.get(kind, (0.0, 0))
-            left_out = max(0, count - self._most_lines) if now >= ends_at else 0
-            if now >= ends_at:
-                ends_at, count = now + _WINDOW_S, 0
-            self._windows[kind] = ends_at, count + 1
-            is_written = count < self._most_lines
+            window = self._windows.setdefault(kind, Window())
+            left_out = max(0, window.add(self._clock()) - self._most_lines)
+            is_written = window.count <= self._most_lines
         if is_written:
             self._write(kind, *parts, *([f"({left_out} lines like this one were left out)"] if left_out else []))
 
@@ -73,7 +89,7 @@ class LimitedTracebacks:
         self._log = log
         self._clock = clock
         self._changing = make_lock()
-        self._ends_at, self._count = 0.0, 0  # of the window; guarded by _changing
+        self._window = Window()  # guarded by _changing
 
     def write(self, text: str, exc: BaseException) -> None:
         """Write a line about the exception that is being handled."""
@@ -84,11 +100,8 @@ class LimitedTracebacks:
 
     def _has_room(self) -> bool:
         with self._changing:
-            now = self._clock()
-            if now >= self._ends_at:
-                self._ends_at, self._count = now + _WINDOW_S, 0
-            self._count += 1
-            return self._count <= _LINES
+            self._window.add(self._clock())
+            return self._window.count <= _LINES
 
 
 class WarnOnce:

@@ -73,9 +73,17 @@ def test_client_that_leaves_too_much_unread_is_given_up(blocked):
     assert blocked.log.texts == ["the client does not read its messages, and gets no more of them"]
 
 
-def test_end_of_the_reader_is_logged_once_without_a_traceback():
+@pytest.mark.parametrize(
+    ("failure", "text"),
+    [
+        (BrokenPipeError(), "the client has closed the standard output, and gets no more messages"),
+        (OSError("no space"), "a message could not be written"),
+    ],
+    ids=["end of the reader", "failure"],
+)
+def test_first_write_that_fails_is_logged_and_ends_the_output(failure, text):
     def write(line):
-        raise BrokenPipeError
+        raise failure
 
     log = Log()
     output = Output(write, log)
@@ -85,19 +93,4 @@ def test_end_of_the_reader_is_logged_once_without_a_traceback():
     output.post(b"second")
 
     assert output.finish(PATIENCE_S) is False
-    assert log.texts == ["the client has closed the standard output, and gets no more messages"]
-
-
-def test_failure_is_logged_once_and_ends_the_output():
-    def write(line):
-        raise OSError("no space")
-
-    log = Log()
-    output = Output(write, log)
-    output.start()
-    output.post(b"first")
-    wait_until(lambda: output.is_lost)
-    output.post(b"second")
-
-    assert output.finish(PATIENCE_S) is False
-    assert log.texts == ["a message could not be written"]
+    assert log.texts == [text]
