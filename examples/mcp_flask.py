@@ -52,7 +52,7 @@ server = flaskJSONRPCServer(
     None,
     allowed_hosts=["127.0.0.1", "localhost"],
     fallback=False,
-    max_streams=30,  # more than the default of 4, and less than half of the threads
+    max_streams=20,  # more than the default of 4; two workers take up to 60 of their 64 threads each for streams
     secret=os.environ.get("FJRPC_SECRET"),  # only fromConfig and the commands read such variables themselves
 )
 server.init_app(app)
